@@ -1,0 +1,172 @@
+"""Who sends the protocol's requests: the driver for workers, over ``requests``.
+
+What to send and what an answer means stands in protocol.py. Here is only how: pooled connections, the time an answer may
+take, and asking again (tenacity) where the network failed, the API was away or an answer broke off.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import requests
+import tenacity
+import urllib3
+
+from airflow_provider_angus.exceptions import AngusAuthError, AngusResponseError, AngusUnavailableError
+from airflow_provider_angus.protocol import Alone, Answer, Pages, Request, Stream, TokenCache, raise_if_unavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from airflow_provider_angus.connection import Settings
+    from airflow_provider_angus.interval import Interval
+    from airflow_provider_angus.protocol import Flow
+
+    T = TypeVar("T")
+
+#: How often one request is sent at most, before its error is the caller's.
+ATTEMPTS = 4
+
+#: The longest wait between two attempts in seconds, also where ``Retry-After`` asks for more.
+LONGEST_WAIT = 60.0
+
+#: The tokens of this process.
+TOKENS = TokenCache()
+
+_READ_SIZE = 1 << 16
+_backoff = tenacity.wait_exponential_jitter(initial=0.5, max=10.0, jitter=0.5)
+
+
+class _BrokenOffError(AngusResponseError):
+    """An answer that ended before it was whole; asked for again, like an API that is away."""
+
+
+def _wait(state: tenacity.RetryCallState) -> float:
+    asked = getattr(state.outcome and state.outcome.exception(), "retry_after", None)
+    return _backoff(state) if asked is None else min(max(asked, 0.0), LONGEST_WAIT)
+
+
+RETRIES: dict[str, Any] = {
+    "stop": tenacity.stop_after_attempt(ATTEMPTS),
+    "wait": _wait,
+    "retry": tenacity.retry_if_exception_type((AngusUnavailableError, _BrokenOffError)),
+    "reraise": True,
+}
+
+
+class AngusClient:
+    """One stream's API, asked from a worker.
+
+    :param settings: credentials, URLs and how to connect.
+    :param tokens: where tokens are kept; by default shared by the process.
+    :param on_token: called with each token before it is used, to mask it in logs.
+    :param sleep: called with the seconds between two attempts.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        tokens: TokenCache | None = None,
+        on_token: Callable[[str], None] = lambda _: None,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        tokens = TOKENS if tokens is None else tokens
+        self.stream = Stream(settings.credentials, settings.console_url, settings.data_url, tokens)
+        self._settings = settings
+        self._on_token = on_token
+        self._alone = threading.Lock()
+        self._retrying = tenacity.Retrying(sleep=sleep, **RETRIES)
+        self._session = requests.Session()
+        # An auth of its own, even an idle one, keeps requests from putting a .netrc entry in place of our header.
+        self._session.auth = lambda prepared: prepared
+
+    def close(self) -> None:
+        """Close the connections to the API."""
+        self._session.close()
+
+    def __enter__(self) -> AngusClient:
+        """Return the client itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close the connections to the API."""
+        self.close()
+
+    def pages(self, metrics: str | Iterable[str], interval: Interval, time: str) -> Pages:
+        """Return the pages of a question, to be read with :meth:`run`; nothing is asked yet. See :class:`Pages`."""
+        return Pages(self.stream, metrics, interval, time)
+
+    def run(self, flow: Flow[T]) -> T:
+        """Send what a flow of the protocol asks for and return its result.
+
+        :raises AngusUnavailableError: no answer, or 429 or 5xx, also after ``ATTEMPTS`` attempts.
+        :raises AngusError: whatever the flow makes of the answers.
+        """
+        sent: Answer | str | None = None
+        while True:
+            try:
+                step = flow.send(sent)
+            except StopIteration as end:
+                result: T = end.value
+                return result
+            if isinstance(step, Alone):
+                with self._alone:
+                    sent = self.run(step.flow)
+                self._on_token(sent)
+            else:
+                sent = self._retrying(self._send, step)
+
+    def _send(self, request: Request) -> Answer:
+        deadline = time.monotonic() + self._settings.timeout
+        proxies = {"http": self._settings.proxy, "https": self._settings.proxy} if self._settings.proxy else None
+        try:
+            with self._session.request(
+                request.method,
+                request.url,
+                params=request.params,
+                json=request.body,
+                headers={"Authorization": f"Bearer {request.token}"} if request.token else {},
+                timeout=self._settings.timeout,
+                verify=self._settings.verify,
+                proxies=proxies,
+                allow_redirects=False,
+                stream=True,
+            ) as response:
+                answer = Answer(response.status_code, response.headers, self._read(request, response, deadline))
+        except requests.Timeout as error:
+            raise self._too_slow(request) from error
+        except requests.exceptions.InvalidURL as error:
+            raise AngusAuthError(f"{request} cannot be sent, check the connection's URLs and proxy: {error}") from error
+        except requests.RequestException as error:
+            raise AngusUnavailableError(f"{request} got no answer: {_cause(error)}.") from error
+        except OSError as error:
+            raise AngusAuthError(f"{request} cannot be sent, check the connection's verify: {error}") from error
+        raise_if_unavailable(request, answer)
+        return answer
+
+    def _read(self, request: Request, response: requests.Response, deadline: float) -> bytes:
+        body = bytearray()
+        try:
+            while chunk := response.raw.read1(_READ_SIZE, decode_content=True):
+                body += chunk
+                if time.monotonic() > deadline:
+                    raise self._too_slow(request)
+        except urllib3.exceptions.ReadTimeoutError as error:
+            raise self._too_slow(request) from error
+        except urllib3.exceptions.HTTPError as error:
+            raise _BrokenOffError(f"{request}: the answer broke off after {len(body)} bytes: {_cause(error)}.") from error
+        return bytes(body)
+
+    def _too_slow(self, request: Request) -> AngusUnavailableError:
+        return AngusUnavailableError(f"{request} was not answered within {self._settings.timeout:g} s.")
+
+
+def _cause(error: BaseException) -> str:
+    """Return the innermost reason of a network error, which is the one a person can act on."""
+    while isinstance(inner := getattr(error, "reason", None) or (error.args[0] if error.args else None), Exception):
+        error = inner
+    text = str(error).rsplit(">: ", 1)[-1] or type(error).__name__
+    return text.rstrip(".")

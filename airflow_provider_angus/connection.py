@@ -1,0 +1,136 @@
+"""What an Airflow connection says: a connection's fields -> checked settings. Pure: reads attributes, imports no Airflow.
+
+Empty fields of a saved connection are explicit nulls or empty texts; 2.11's Test button posts every extra as text, under
+its plain name and as ``extra__angus__<name>``. Both mean what they look like.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+from urllib.parse import urlsplit
+
+from airflow_provider_angus.exceptions import AngusAuthError
+from airflow_provider_angus.protocol import Credentials
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+DATA_URL = "https://data.angus.ai"
+CONSOLE_URL = "https://console.angus.ai"
+TIMEOUT = 30.0
+
+_TRUE = {"true", "yes", "y", "on", "1"}
+_FALSE = {"false", "no", "n", "off", "0"}
+
+
+class AirflowConnection(Protocol):
+    """The attributes of an Airflow ``Connection`` that say something here, each possibly None or empty."""
+
+    conn_id: str
+    host: str | None
+    port: int | None
+    login: str | None
+    password: str | None
+
+
+@dataclass(frozen=True)
+class Settings:
+    """All that a client needs to know; the repr shows no secret.
+
+    :param credentials: of one stream.
+    :param data_url: of the data API, without a slash at the end.
+    :param console_url: of the console, the same.
+    :param timeout: seconds that one whole answer may take.
+    :param verify: whether to verify TLS certificates, or the path of a CA bundle to verify them with.
+    """
+
+    credentials: Credentials
+    data_url: str = DATA_URL
+    console_url: str = CONSOLE_URL
+    timeout: float = TIMEOUT
+    verify: bool | str = True
+    proxy: str | None = None
+
+    def __repr__(self) -> str:
+        """Return the settings without the proxy, whose URL may hold a password."""
+        return f"Settings({self.credentials!r}, {self.data_url!r}, {self.console_url!r})"
+
+
+def read_settings(connection: AirflowConnection, extra: Mapping[str, Any]) -> Settings:
+    """Return what a connection says, with the documented defaults.
+
+    :param connection: an Airflow connection of type ``angus``: Login, Password, Host and Port.
+    :param extra: its extra as a mapping: ``client_id``, ``console_url``, ``timeout``, ``verify``, ``proxy``.
+    :raises AngusAuthError: a required field is missing, or a field holds what cannot be used; the message names it.
+    """
+
+    def text(name: str) -> str:
+        values = (extra.get(name), extra.get(f"extra__angus__{name}"))
+        return next((str(value).strip() for value in values if value not in (None, "")), "")
+
+    def wrong(what: str) -> AngusAuthError:
+        return AngusAuthError(f"Connection {connection.conn_id!r} {what}.")
+
+    username, access_token, client_id = connection.login or "", connection.password or "", text("client_id")
+    required = {
+        "Login (the console login)": username,
+        "Password (the stream's access token)": access_token,
+        "the extra client_id (the stream's client ID)": client_id,
+    }
+    if missing := [label for label, value in required.items() if not value]:
+        raise wrong(f"is incomplete, fill in: {', '.join(missing)}")
+    try:
+        return Settings(
+            credentials=Credentials(username, client_id, access_token),
+            data_url=_with_port(_url("Host", connection.host or DATA_URL), connection.port),
+            console_url=_url("console_url", text("console_url") or CONSOLE_URL),
+            timeout=_seconds(text("timeout")),
+            verify=_verify(text("verify")),
+            proxy=text("proxy") or None,
+        )
+    except ValueError as error:
+        raise wrong(f"cannot be used: {error}") from error
+
+
+def _url(name: str, value: str) -> str:
+    url = value.strip().rstrip("/")
+    parts = urlsplit(url if "://" in url else f"https://{url}")
+    if not parts.hostname or parts.query or parts.fragment or "@" in parts.netloc:
+        raise ValueError(f"{name} is not a URL of the form https://host[:port]")
+    if parts.scheme != "https" and not (parts.scheme == "http" and _is_loopback(parts.hostname)):
+        raise ValueError(f"{name} is {parts.geturl()!r}, but credentials travel over https only (http: loopback only)")
+    return parts.geturl()
+
+
+def _with_port(url: str, port: int | None) -> str:
+    parts = urlsplit(url)
+    if not port or port == parts.port:
+        return url
+    if parts.port:
+        raise ValueError(f"Host names port {parts.port} and Port says {port}")
+    return parts._replace(netloc=f"{parts.netloc}:{port}").geturl()
+
+
+def _is_loopback(hostname: str) -> bool:
+    try:
+        return ipaddress.ip_address(hostname).is_loopback
+    except ValueError:
+        return hostname == "localhost"
+
+
+def _seconds(value: str) -> float:
+    try:
+        seconds = float(value or TIMEOUT)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds < float("inf"):
+        raise ValueError(f"timeout must be a number of seconds above zero, got {value!r}")
+    return seconds
+
+
+def _verify(value: str) -> bool | str:
+    if value.lower() in _FALSE:
+        return False
+    return True if not value or value.lower() in _TRUE else value

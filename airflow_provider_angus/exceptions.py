@@ -1,0 +1,52 @@
+"""The error tree: what Airflow retries and what it must not.
+
+A message says what was asked (method and URL, never a token or a query), what came back (status and the API's
+own words, cut short) and what to change. The cause, where there is one, is kept as ``__cause__``.
+
+    AngusError                  catch this to catch all of them
+    |- AngusUnavailableError    the API was away, slow or overloaded          Airflow retries
+    |- AngusResponseError       the answer is not what the API documents      Airflow retries
+    |- AngusRequestError        the request is wrong and stays wrong          fails at once
+    |- AngusAuthError           credentials refused, connection incomplete    fails at once
+    `- AngusIntervalError       the run has no interval                       fails at once
+"""
+
+from __future__ import annotations
+
+from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
+
+__all__ = [
+    "AngusAuthError",
+    "AngusError",
+    "AngusIntervalError",
+    "AngusRequestError",
+    "AngusResponseError",
+    "AngusUnavailableError",
+]
+
+
+class AngusError(AirflowException):
+    """Anything that can go wrong between a DAG run and its Angus rows."""
+
+
+class AngusUnavailableError(AngusError):
+    """The network failed, the time was up, or the API answered 429 or 5xx, also after our own retries."""
+
+    #: How many seconds the API asked to wait (``Retry-After``), where it did.
+    retry_after: float | None = None
+
+
+class AngusResponseError(AngusError):
+    """An answer that is not what the API documents: HTML, a body cut short, a total that does not add up."""
+
+
+class AngusRequestError(AngusError, AirflowFailException):
+    """The request itself is wrong (unknown metric, HTTP 400): asking again cannot help, so Airflow does not."""
+
+
+class AngusAuthError(AngusError, AirflowFailException):
+    """The credentials were refused, or the connection is missing or incomplete: a person has to mend it."""
+
+
+class AngusIntervalError(AngusError, AirflowFailException):
+    """The DAG run has no data interval, or an empty one, and nothing else says which rows are meant."""

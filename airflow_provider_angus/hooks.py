@@ -1,0 +1,135 @@
+"""``AngusHook``: an Airflow connection -> a client that has its token."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook, mask_secret, timezone
+
+from airflow_provider_angus import CONNECTION_FIELD_BEHAVIOUR, CONNECTION_FIELDS
+from airflow_provider_angus.exceptions import AngusAuthError, AngusError
+from airflow_provider_angus.interval import Interval, explicit_interval
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from airflow_provider_angus.client import AngusClient
+    from airflow_provider_angus.connection import AirflowConnection, Settings
+    from airflow_provider_angus.entities import Row
+    from airflow_provider_angus.interval import DateLike
+
+
+class AngusHook(BaseHook):
+    """One stream's entities, with the credentials of an Airflow connection; the JWT is its own affair.
+
+    The token is shared by everything in the process that has the same credentials. It is kept until 60 s before its
+    ``exp``, one that cannot be read until the API refuses it.
+
+    :param angus_conn_id: an Airflow connection of type ``angus``; one connection is one stream.
+    """
+
+    conn_name_attr = "angus_conn_id"
+    default_conn_name = "angus_default"
+    conn_type = "angus"
+    hook_name = "Angus.ai"
+
+    def __init__(self, angus_conn_id: str = default_conn_name, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.angus_conn_id = angus_conn_id
+        self._client: AngusClient | None = None
+
+    def get_conn(self) -> AngusClient:
+        """Return the client of the connection's stream, one for the life of this hook; nothing is asked yet.
+
+        :raises AngusAuthError: the connection does not exist, is incomplete or holds what cannot be used.
+        """
+        if self._client is None:
+            from airflow_provider_angus.client import AngusClient
+
+            self._client = AngusClient(self._settings(), on_token=mask_secret)
+        return self._client
+
+    def iter_entities(
+        self, metrics: str | Iterable[str], from_date: DateLike, to_date: DateLike, time: str = "global"
+    ) -> Iterator[Row]:
+        """Yield the rows of ``[from_date, to_date)``, page by page as they are consumed.
+
+        That the answer was whole is known when the iteration ends: whoever stores rows must not publish them before.
+
+        :param metrics: names of metrics, or one text with commas between them.
+        :param from_date: ISO 8601 text, datetime or pendulum DateTime; without an offset it is UTC.
+        :param to_date: the same; buckets that start at this instant are left out.
+        :param time: ``by_hour``, ``by_day`` (UTC buckets) or ``global`` (one bucket, the interval).
+        :returns: flat dicts, see :func:`airflow_provider_angus.entities.read_row`.
+        :raises AngusError: see the tree in ``exceptions.py``; wrong metrics, time or dates before any call.
+        """
+        pages = self.get_conn().pages(metrics, explicit_interval(from_date, to_date), time)
+        return self._rows(pages)
+
+    def _rows(self, pages: Any) -> Iterator[Row]:
+        client, count = self.get_conn(), 0
+        while not pages.finished:
+            rows = client.run(pages.next_page())
+            count += len(rows)
+            if pages.nb_of_pages > 1:
+                self.log.info("Page %s of %s: %s rows so far", pages.page, pages.nb_of_pages, count)
+            yield from rows
+
+    def get_entities(
+        self, metrics: str | Iterable[str], from_date: DateLike, to_date: DateLike, time: str = "global"
+    ) -> list[Row]:
+        """Return the rows of ``[from_date, to_date)`` as a list, whole or not at all; see :meth:`iter_entities`."""
+        return list(self.iter_entities(metrics, from_date, to_date, time))
+
+    def test_connection(self) -> tuple[bool, str]:
+        """Get a new token, make one small data call and say in a sentence how that went (the UI's Test button)."""
+        try:
+            from airflow_provider_angus.client import AngusClient
+            from airflow_provider_angus.protocol import TokenCache
+
+            now = timezone.utcnow()
+            with AngusClient(self._settings(), tokens=TokenCache(), on_token=mask_secret) as client:
+                pages = client.pages("passing_by", Interval(now - timedelta(hours=1), now), "global")
+                rows = client.run(pages.next_page())
+        except AngusError as error:
+            return False, str(error)
+        except Exception as error:  # noqa: BLE001 (the button must answer whatever happens; this is the one place)
+            return False, f"{type(error).__name__}: {error}"
+        seen = f"{rows[0]['passing_by']} people passed by in the last hour" if rows else "it has no data of the last hour"
+        return True, f"All well: the console gave a token and stream {client.stream.credentials.client_id!r} answered ({seen})."
+
+    @classmethod
+    def get_connection_form_widgets(cls) -> dict[str, Any]:
+        """Return the form's own fields for Airflow 2.11 to 3.1; later ones read the provider info itself."""
+        from flask_appbuilder.fieldwidgets import BS3PasswordFieldWidget, BS3TextFieldWidget
+        from wtforms import PasswordField, StringField
+
+        def widget(field: dict[str, Any]) -> Any:  # noqa: ANN401 (a wtforms field, which has no types)
+            secret = field["schema"].get("format") == "password"
+            return (PasswordField if secret else StringField)(
+                label=field["label"],
+                description=field["description"],
+                widget=BS3PasswordFieldWidget() if secret else BS3TextFieldWidget(),
+            )
+
+        return {name: widget(field) for name, field in CONNECTION_FIELDS.items()}
+
+    @classmethod
+    def get_ui_field_behaviour(cls) -> dict[str, Any]:
+        """Return what the form's standard fields are called for Airflow 2.11 to 3.1."""
+        return {key.replace("-", "_"): value for key, value in CONNECTION_FIELD_BEHAVIOUR.items()}
+
+    def _settings(self) -> Settings:
+        from airflow_provider_angus.connection import read_settings
+
+        try:
+            connection: AirflowConnection = self.get_connection(self.angus_conn_id)
+        except AirflowNotFoundException as error:
+            raise AngusAuthError(
+                f"There is no connection {self.angus_conn_id!r}: create it with the type Angus.ai."
+            ) from error
+        extra = connection.extra_dejson
+        settings = read_settings(connection, extra if isinstance(extra, dict) else {})
+        mask_secret(settings.credentials.access_token)
+        return settings

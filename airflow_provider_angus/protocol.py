@@ -1,0 +1,388 @@
+"""What to send to Angus and what an answer means: tokens, 401, pages. Pure, sans-IO.
+
+The rules are generators. A *flow* yields a :class:`Request` and is sent the :class:`Answer` to it; what it returns is
+its result. A driver (client.py has one for workers and one for the triggerer) is then a loop of a few lines, and no
+rule stands twice. A flow may also yield :class:`Alone`, a flow that must not run twice at a time for the same
+credentials in this process; the driver takes a lock, runs it and sends back its result.
+
+The rules come from the API page: the token's POST needs its slash, a token need not be readable, refusals carry
+messages meant for people, pages are asked for by number (``next_page`` is never followed, so that no answer can send
+the token elsewhere), and totals that do not add up are an error: a short answer that looks whole is the worst bug a
+loader can have.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import time as clock
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from airflow_provider_angus.entities import check_metrics, check_time, read_bucket_key, read_row
+from airflow_provider_angus.exceptions import (
+    AngusAuthError,
+    AngusRequestError,
+    AngusResponseError,
+    AngusUnavailableError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Iterable, Mapping
+
+    from airflow_provider_angus.entities import Row
+    from airflow_provider_angus.interval import Interval
+
+    T = TypeVar("T")
+    Flow = Generator["Request | Alone", Any, T]
+
+TOKEN_PATH = "/api-token-authstream/"  # noqa: S105 (a path); without its last slash the POST would become a GET
+ENTITIES_PATH = "/api/1/entities"
+
+#: A token is not used any more this long before its ``exp``, in seconds.
+TOKEN_MARGIN = 60.0
+
+#: How much of the API's own words a message quotes, in characters.
+WORDS_QUOTED = 300
+
+
+@dataclass(frozen=True)
+class Credentials:
+    """What identifies one stream to the console; its repr shows no secret.
+
+    :param username: the console login, an e-mail address.
+    :param client_id: the stream; the console's own page calls it "Login".
+    :param access_token: the stream's secret; the console's own page calls it "Password".
+    """
+
+    username: str
+    client_id: str
+    access_token: str = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Request:
+    """One HTTP request to be sent.
+
+    :param method: ``GET`` or ``POST``.
+    :param url: without a query.
+    :param params: the query, not yet encoded.
+    :param body: what is sent as JSON, or None.
+    :param token: the JWT for the Authorization header, or None.
+    """
+
+    method: str
+    url: str
+    params: Mapping[str, str] = field(default_factory=dict)
+    body: Mapping[str, str] | None = field(default=None, repr=False)
+    token: str | None = field(default=None, repr=False)
+
+    def __str__(self) -> str:
+        """Return method and URL: all of a request that may stand in a message."""
+        return f"{self.method} {self.url}"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One HTTP answer, whole.
+
+    :param status: the status code.
+    :param headers: looked up without regard to case.
+    :param body: its bytes, decompressed.
+    """
+
+    status: int
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Alone:
+    """A flow that must not run twice at a time; the driver sends back what it returns.
+
+    :param key: what it must be alone for.
+    :param flow: returns a token.
+    """
+
+    key: str
+    flow: Flow[str] = field(repr=False)
+
+
+class TokenCache:
+    """The tokens of one process, each kept under a digest of the console URL and the credentials it was got with.
+
+    :param now: returns seconds since the epoch, to hold against a token's ``exp``.
+    """
+
+    def __init__(self, now: Callable[[], float] = clock.time) -> None:
+        self._now = now
+        self._tokens: dict[str, tuple[str, float | None]] = {}
+
+    def get(self, key: str) -> str | None:
+        """Return the token kept under this key; None where there is none or it ends within 60 s."""
+        token, expires = self._tokens.get(key, (None, None))
+        return token if expires is None or self._now() < expires - TOKEN_MARGIN else None
+
+    def put(self, key: str, token: str) -> None:
+        """Keep a new token until 60 s before its ``exp``, and one that does not say so until it is refused.
+
+        A new token that is over by our clock says that one of the two clocks is wrong, not that it is of no use.
+        """
+        expires = _expiry(token)
+        self._tokens[key] = (token, expires)
+        if self.get(key) is None:
+            self._tokens[key] = (token, None)
+
+    def drop(self, key: str, token: str) -> None:
+        """Forget a refused token; a newer one that somebody put in its place stays."""
+        if self._tokens.get(key, (None, None))[0] == token:
+            del self._tokens[key]
+
+
+class Stream:
+    """What can be asked about one stream, as flows.
+
+    :param credentials: see :class:`Credentials`.
+    :param console_url: where tokens come from, ``https://host[:port][/path]``, without a slash at the end.
+    :param data_url: where entities come from, the same.
+    :param tokens: shared by all streams of the process.
+    """
+
+    def __init__(self, credentials: Credentials, console_url: str, data_url: str, tokens: TokenCache) -> None:
+        self.credentials = credentials
+        self._token_url = console_url + TOKEN_PATH
+        self._entities_url = data_url + ENTITIES_PATH
+        self._tokens = tokens
+        identity = (console_url, credentials.username, credentials.client_id, credentials.access_token)
+        self._key = hashlib.sha256(json.dumps(identity).encode()).hexdigest()
+
+    def entities(self, params: Mapping[str, str]) -> Flow[dict[str, Any]]:
+        """Ask for one page of entities; on 401 with one new token once more.
+
+        :param params: the query.
+        :returns: the answer's JSON object.
+        :raises AngusAuthError: the credentials, or a fresh token, were refused.
+        :raises AngusRequestError: the API says that the request is wrong.
+        :raises AngusResponseError: the answer is not what the API documents.
+        """
+        token = self._tokens.get(self._key) or (yield self._new_token())
+        request = Request("GET", self._entities_url, params, token=token)
+        answer = yield request
+        if answer.status == 401:  # noqa: PLR2004 (status codes are names enough)
+            self._tokens.drop(self._key, token)
+            token = yield self._new_token()
+            request = Request("GET", self._entities_url, params, token=token)
+            answer = yield request
+        words = _words(request, answer)
+        match answer.status:
+            case 200:
+                return _json_object(request, answer, words)
+            case 401 | 403:
+                raise AngusAuthError(
+                    f"{request} was refused with {answer.status}, also with a fresh token: {words} "
+                    f"Check that this console login may read the stream {self.credentials.client_id!r}."
+                )
+            case 400:
+                raise AngusRequestError(f"{request} was refused with 400: {words} Asking again cannot help.")
+        raise _unexpected(request, answer, words, "Host")
+
+    def _new_token(self) -> Alone:
+        return Alone(self._key, self._token_flow())
+
+    def _token_flow(self) -> Flow[str]:
+        # Whoever waited to be alone may find that the one before has fetched it.
+        if token := self._tokens.get(self._key):
+            return token
+        who = self.credentials
+        body = {"username": who.username, "client_id": who.client_id, "access_token": who.access_token}
+        request = Request("POST", self._token_url, body=body)
+        answer = yield request
+        words = _words(request, answer)
+        match answer.status:
+            case 200:
+                token = _json_object(request, answer, words).get("token")
+                if not isinstance(token, str) or not re.fullmatch(r"[!-~]+", token):
+                    raise AngusResponseError(f"{request} was answered 200 without a token. {_NOT_ANGUS % 'console_url'}")
+                self._tokens.put(self._key, token)
+                return token
+            case 400 | 401 | 403 if _is_json_object(answer):
+                raise AngusAuthError(
+                    f"{request} refused the credentials with {answer.status}: {words} "
+                    "Check Login (the console login), Password (the stream's access token) and client_id."
+                )
+        raise _unexpected(request, answer, words, "console_url")
+
+
+class Pages:
+    """The pages of one question, asked for by number until all are there, each held against the others.
+
+    :param stream: whose entities.
+    :param metrics: see :func:`~airflow_provider_angus.entities.check_metrics`.
+    :param interval: half-open, in UTC.
+    :param time: see :func:`~airflow_provider_angus.entities.check_time`.
+    :raises AngusRequestError: metrics or time are not the API's.
+    """
+
+    def __init__(self, stream: Stream, metrics: str | Iterable[str], interval: Interval, time: str) -> None:
+        self.metrics, self.time, self.interval = check_metrics(metrics), check_time(time), interval
+        self.page = 0
+        self.nb_of_pages: int | None = None
+        self._stream = stream
+        self._total_results: int | None = None
+        self._buckets: set[float] = set()
+
+    @property
+    def finished(self) -> bool:
+        """Whether all pages have been read, and so held what the first one promised."""
+        return self.nb_of_pages is not None and self.page >= self.nb_of_pages
+
+    def next_page(self) -> Flow[list[Row]]:
+        """Ask for the next page and return its rows, without those that do not overlap the interval.
+
+        :raises AngusResponseError: the page is not what the API documents, or does not go with the pages before.
+        :raises AngusError: see :meth:`Stream.entities`.
+        """
+        self.page += 1
+        answer = yield from self._stream.entities(
+            {
+                "metrics": ",".join(self.metrics),
+                "from_date": self.interval.start.isoformat(),
+                "to_date": self.interval.end.isoformat(),
+                "time": self.time,
+                "page": str(self.page),
+            }
+        )
+        entities = self._checked_envelope(answer)
+        before = len(self._buckets)
+        rows = []
+        for key, values in entities.items():
+            bucket = read_bucket_key(key, self.interval, self.time)
+            self._buckets.add(bucket.start.timestamp())
+            if bucket.start < self.interval.end and bucket.end > self.interval.start:
+                rows.append(read_row(self._stream.credentials.client_id, self.metrics, bucket, values))
+        self._check_progress(new=len(self._buckets) - before, here=len(entities))
+        return rows
+
+    def _checked_envelope(self, answer: dict[str, Any]) -> dict[str, Any]:
+        entities = answer.get("entities")
+        if not isinstance(entities, dict):
+            raise self._wrong(f"entities is {_kind(entities)}, not an object")
+        for name, asked in (("time", self.time), ("page", self.page)):
+            if answer.get(name, asked) != asked:
+                raise self._wrong(f"{name} is {answer[name]!r}, asked for was {asked!r}")
+        promised = []
+        for name, so_far in (("total_results", self._total_results), ("nb_of_pages", self.nb_of_pages)):
+            number = answer.get(name)
+            if not isinstance(number, int) or isinstance(number, bool) or number < 0:
+                raise self._wrong(f"{name} is {_kind(number)}, not a count")
+            if so_far is not None and number != so_far:
+                raise self._wrong(f"{name} was {so_far} before and is {number} now")
+            promised.append(number)
+        self._total_results, self.nb_of_pages = promised
+        return entities
+
+    def _check_progress(self, *, new: int, here: int) -> None:
+        if new < here:
+            raise self._wrong("a bucket came twice")
+        collected, total = len(self._buckets), self._total_results
+        if collected > (total or 0) or (self.finished and collected != total) or (not self.finished and not here):
+            raise self._wrong(f"{collected} buckets came with {self.page} of {self.nb_of_pages} pages, total_results is {total}")
+
+    def _wrong(self, what: str) -> AngusResponseError:
+        return AngusResponseError(f"GET {ENTITIES_PATH}, page {self.page} of {self.time}, {self.interval}: {what}.")
+
+
+def raise_if_unavailable(request: Request, answer: Answer) -> None:
+    """Raise where an answer means that the API is away or overloaded, so that the same request may work later.
+
+    :raises AngusUnavailableError: the status is 429 or 5xx; its ``retry_after`` holds the seconds the API asks for.
+    """
+    if answer.status == 429 or answer.status >= 500:  # noqa: PLR2004 (status codes are names enough)
+        error = AngusUnavailableError(f"{request} was answered {answer.status}: {_words(request, answer)}")
+        error.retry_after = _retry_after(answer)
+        raise error
+
+
+_NOT_ANGUS = "Check that the connection's %s is an Angus server."
+
+
+def _unexpected(request: Request, answer: Answer, words: str, setting: str) -> AngusResponseError:
+    where = f" to {answer.headers['Location']}" if answer.headers.get("Location") else ""
+    return AngusResponseError(f"{request} was answered {answer.status}{where}: {words} {_NOT_ANGUS % setting}")
+
+
+def _json_object(request: Request, answer: Answer, words: str) -> dict[str, Any]:
+    try:
+        value = _parsed(answer.body)
+    except (ValueError, RecursionError) as error:
+        raise AngusResponseError(f"{request} was answered 200 with what is not JSON ({error}): {words}") from error
+    if not isinstance(value, dict):
+        raise AngusResponseError(f"{request} was answered 200 with {_kind(value)}, not an object: {words}")
+    return value
+
+
+def _is_json_object(answer: Answer) -> bool:
+    try:
+        return isinstance(_parsed(answer.body), dict)
+    except (ValueError, RecursionError):
+        return False
+
+
+def _parsed(body: bytes) -> Any:  # noqa: ANN401 (whatever the server sent)
+    def without_repetitions(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        if len(pairs) > len(found := dict(pairs)):
+            raise ValueError("a key comes twice")
+        return found
+
+    def no_constant(name: str) -> None:
+        raise ValueError(f"{name} is no JSON number")
+
+    return json.loads(body, object_pairs_hook=without_repetitions, parse_constant=no_constant)
+
+
+def _words(request: Request, answer: Answer) -> str:
+    """Return what the API itself says, as a sentence, cut short and without the secrets that it may have echoed."""
+    try:
+        said = _parsed(answer.body)
+    except (ValueError, RecursionError):
+        said = answer.body[: 4 * WORDS_QUOTED].decode(errors="replace")
+    if isinstance(said, dict):
+        fields = (_field_words(name, value) for name, value in said.items())
+        said = ": ".join(fields) if said.keys() <= {"code", "message"} else " ".join(fields)
+    words = " ".join(str(said).split()) or "(nothing)"
+    for secret in (request.token, (request.body or {}).get("access_token")):
+        words = words.replace(secret, "***") if secret else words
+    words = words if len(words) <= WORDS_QUOTED else words[:WORDS_QUOTED] + "…"
+    return words if words[-1] in ".!?…" else words + "."
+
+
+def _field_words(name: str, value: object) -> str:
+    messages = " ".join(map(str, value)) if isinstance(value, list) else str(value)
+    return messages if name in {"non_field_errors", "detail", "code", "message"} else f"{name}: {messages}"
+
+
+def _retry_after(answer: Answer) -> float | None:
+    value = answer.headers.get("Retry-After", "").strip()
+    if value.isdecimal():
+        return float(value)
+    try:
+        return (parsedate_to_datetime(value) - datetime.now(UTC)).total_seconds()
+    except (ValueError, TypeError):
+        return None
+
+
+def _expiry(token: str) -> float | None:
+    import jwt
+
+    try:
+        expires = jwt.decode(token, options={"verify_signature": False}).get("exp")
+    except jwt.InvalidTokenError:
+        return None
+    return float(expires) if isinstance(expires, int | float) else None
+
+
+def _kind(value: object) -> str:
+    return "null" if value is None else f"{type(value).__name__} {str(value)[:50]!r}"
