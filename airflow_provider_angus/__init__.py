@@ -42,7 +42,7 @@ CONNECTION_FIELDS: dict[str, dict[str, Any]] = {
     },
 }
 
-#: What the standard fields of the form are called here. Port stays visible: the Test button of some 3.x needs it filled.
+#: What the standard fields of the form are called here. Port stays: the Test button of some 3.x needs it.
 CONNECTION_FIELD_BEHAVIOUR: dict[str, Any] = {
     "hidden-fields": ["schema"],
     "relabeling": {

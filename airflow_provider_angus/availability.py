@@ -25,7 +25,7 @@ def check_minimum(minimum: Mapping[str, float] | None, metrics: Iterable[str]) -
     """Refuse a minimum that no total can be held against.
 
     :param minimum: ``{column: number}``: the column's total over the interval must reach the number. None: no minimum.
-    :param metrics: the metrics that are asked for, as :func:`~airflow_provider_angus.entities.check_metrics` returns them.
+    :param metrics: the metrics that are asked for, as ``entities.check_metrics`` returns them.
     :raises AngusRequestError: a column belongs to no metric asked for or does not add up, or a number is none.
     """
     allowed = [column for column in columns(metrics)[3:] if column not in MEANS]

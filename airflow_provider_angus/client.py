@@ -1,14 +1,14 @@
 """Who sends the protocol's requests: the driver for workers, over ``requests``.
 
-What to send and what an answer means stands in protocol.py. Here is only how: pooled connections, the time an answer may
-take, and asking again (tenacity) where the network failed, the API was away or an answer broke off.
+What to send and what an answer means stands in protocol.py. Here is only how: pooled connections, the time an answer
+may take, and asking again (tenacity) where the network failed, the API was away or an answer broke off.
 """
 
 from __future__ import annotations
 
 import threading
 import time
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import requests
 import tenacity
@@ -87,7 +87,7 @@ class AngusClient:
         """Close the connections to the API."""
         self._session.close()
 
-    def __enter__(self) -> AngusClient:
+    def __enter__(self) -> Self:
         """Return the client itself."""
         return self
 
@@ -157,7 +157,8 @@ class AngusClient:
         except urllib3.exceptions.ReadTimeoutError as error:
             raise self._too_slow(request) from error
         except urllib3.exceptions.HTTPError as error:
-            raise _BrokenOffError(f"{request}: the answer broke off after {len(body)} bytes: {_cause(error)}.") from error
+            broken = f"{request}: the answer broke off after {len(body)} bytes: {_cause(error)}."
+            raise _BrokenOffError(broken) from error
         return bytes(body)
 
     def _too_slow(self, request: Request) -> AngusUnavailableError:

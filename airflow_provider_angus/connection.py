@@ -1,7 +1,7 @@
-"""What an Airflow connection says: a connection's fields -> checked settings. Pure: reads attributes, imports no Airflow.
+"""What an Airflow connection says: its fields -> checked settings. Pure: reads attributes, imports no Airflow.
 
-Empty fields of a saved connection are explicit nulls or empty texts; 2.11's Test button posts every extra as text, under
-its plain name and as ``extra__angus__<name>``. Both mean what they look like.
+Empty fields of a saved connection are explicit nulls or empty texts; 2.11's Test button posts every extra as text,
+under its plain name and as ``extra__angus__<name>``. Both mean what they look like.
 """
 
 from __future__ import annotations

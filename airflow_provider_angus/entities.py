@@ -159,7 +159,7 @@ def read_row(stream: str, metrics: Iterable[str], bucket: Interval, values: obje
         for key, value in numbers.items():
             column = documented.get(key) or f"{metric}_{key}"
             if column in filled or (key not in documented and column in _DOCUMENTED_COLUMNS):
-                raise AngusResponseError(f"Bucket {start}: {metric} has the key {key!r}, whose column {column} is taken.")
+                raise AngusResponseError(f"Bucket {start}: {key!r} of {metric} comes as {column}, which is taken.")
             if key in documented and not _is_number_or_null(value):
                 raise AngusResponseError(
                     f"Bucket {start}: {key!r} of {metric} is {_shown(value)} where a number is documented."

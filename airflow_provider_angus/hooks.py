@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook, mask_secret, timezone
+from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook, mask_secret
 
 from airflow_provider_angus import CONNECTION_FIELD_BEHAVIOUR, CONNECTION_FIELDS
 from airflow_provider_angus.exceptions import AngusAuthError, AngusError
@@ -15,9 +15,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from airflow_provider_angus.client import AngusClient
-    from airflow_provider_angus.connection import AirflowConnection, Settings
+    from airflow_provider_angus.connection import Settings
     from airflow_provider_angus.entities import Row
     from airflow_provider_angus.interval import DateLike
+    from airflow_provider_angus.protocol import Pages
 
 
 class AngusHook(BaseHook):
@@ -67,12 +68,12 @@ class AngusHook(BaseHook):
         pages = self.get_conn().pages(metrics, explicit_interval(from_date, to_date), time)
         return self._rows(pages)
 
-    def _rows(self, pages: Any) -> Iterator[Row]:
+    def _rows(self, pages: Pages) -> Iterator[Row]:
         client, count = self.get_conn(), 0
         while not pages.finished:
             rows = client.run(pages.next_page())
             count += len(rows)
-            if pages.nb_of_pages > 1:
+            if pages.page > 1 or not pages.finished:
                 self.log.info("Page %s of %s: %s rows so far", pages.page, pages.nb_of_pages, count)
             yield from rows
 
@@ -88,7 +89,7 @@ class AngusHook(BaseHook):
             from airflow_provider_angus.client import AngusClient
             from airflow_provider_angus.protocol import TokenCache
 
-            now = timezone.utcnow()
+            now = datetime.now(UTC)
             with AngusClient(self._settings(), tokens=TokenCache(), on_token=mask_secret) as client:
                 pages = client.pages("passing_by", Interval(now - timedelta(hours=1), now), "global")
                 rows = client.run(pages.next_page())
@@ -96,16 +97,18 @@ class AngusHook(BaseHook):
             return False, str(error)
         except Exception as error:  # noqa: BLE001 (the button must answer whatever happens; this is the one place)
             return False, f"{type(error).__name__}: {error}"
-        seen = f"{rows[0]['passing_by']} people passed by in the last hour" if rows else "it has no data of the last hour"
-        return True, f"All well: the console gave a token and stream {client.stream.credentials.client_id!r} answered ({seen})."
+        stream = client.stream.credentials.client_id
+        seen = f"{rows[0]['passing_by']} people passed by in the last hour" if rows else "no data of the last hour yet"
+        return True, f"All well: the console gave a token and stream {stream!r} answered ({seen})."
 
     @classmethod
     def get_connection_form_widgets(cls) -> dict[str, Any]:
         """Return the form's own fields for Airflow 2.11 to 3.1; later ones read the provider info itself."""
+        # These come with Airflow 2; Airflow 3 has stand-ins for them, without types.
         from flask_appbuilder.fieldwidgets import BS3PasswordFieldWidget, BS3TextFieldWidget
         from wtforms import PasswordField, StringField
 
-        def widget(field: dict[str, Any]) -> Any:  # noqa: ANN401 (a wtforms field, which has no types)
+        def widget(field: dict[str, Any]) -> Any:
             secret = field["schema"].get("format") == "password"
             return (PasswordField if secret else StringField)(
                 label=field["label"],
@@ -124,7 +127,7 @@ class AngusHook(BaseHook):
         from airflow_provider_angus.connection import read_settings
 
         try:
-            connection: AirflowConnection = self.get_connection(self.angus_conn_id)
+            connection = self.get_connection(self.angus_conn_id)
         except AirflowNotFoundException as error:
             raise AngusAuthError(
                 f"There is no connection {self.angus_conn_id!r}: create it with the type Angus.ai."

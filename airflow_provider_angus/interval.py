@@ -111,7 +111,7 @@ def _no_interval(context: Mapping[str, Any], start: object, end: object, partiti
         has = "no data interval"
     dag_id = getattr(context.get("dag"), "dag_id", "?")
     return (
-        f"DAG run {context.get('run_id', '?')!r} of {dag_id!r} has {has}, so there is no telling which rows are its own. "
+        f"DAG run {context.get('run_id', '?')!r} of {dag_id!r} has {has}: there is no telling which rows are its own. "
         "Three ways out: schedule the DAG with CronDataIntervalTimetable or DeltaDataIntervalTimetable; "
         "give interval=timedelta(...), the time each run covers; or give from_date and to_date."
     )
@@ -138,7 +138,9 @@ def _instant(name: str, value: DateLike) -> datetime:
 
 
 def _utc(moment: datetime) -> datetime:
-    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
+    utc = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
+    # A plain datetime: pendulum's arithmetic forgets a time zone that is not one of its own.
+    return datetime.combine(utc.date(), utc.time(), UTC)
 
 
 def _shifted(moment: datetime, interval: timedelta, sign: int, context: Mapping[str, Any]) -> datetime:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.providers.common.compat.sdk import BaseOperator
 
 from airflow_provider_angus.availability import describe, missing_buckets
-from airflow_provider_angus.entities import partial_buckets, totals
+from airflow_provider_angus.entities import check_metrics, partial_buckets, totals
 from airflow_provider_angus.hooks import AngusHook
 from airflow_provider_angus.question import EntitiesQuestion
 
@@ -65,11 +65,10 @@ class AngusEntitiesOperator(EntitiesQuestion, BaseOperator):
         interval = self.interval_of(context)
         hook = AngusHook(self.angus_conn_id)
         stream = hook.get_conn().stream.credentials.client_id
-        self.log.info("Fetching %s %s of stream %s for %s", self.metrics, self.time, stream, interval)
+        metrics = ", ".join(check_metrics(self.metrics))
+        self.log.info("Fetching %s (%s) of stream %s for %s", metrics, self.time, stream, interval)
         if cut := partial_buckets(interval, self.time):
-            self.log.warning(
-                "The interval cuts %s partial; time='by_hour' or 'global' would be exact.", describe(cut)
-            )
+            self.log.warning("The interval cuts %s partial; time='by_hour' or 'global' would be exact.", describe(cut))
         rows = hook.get_entities(self.metrics, interval.start, interval.end, self.time)
         if missing := missing_buckets(rows, interval, self.time):
             self.log.warning("%s missing; an AngusEntitiesSensor before this task waits for them.", describe(missing))

@@ -141,6 +141,10 @@ class TokenCache:
         if self._tokens.get(key, (None, None))[0] == token:
             del self._tokens[key]
 
+    def clear(self) -> None:
+        """Forget all tokens."""
+        self._tokens.clear()
+
 
 class Stream:
     """What can be asked about one stream, as flows.
@@ -205,7 +209,7 @@ class Stream:
             case 200:
                 token = _json_object(request, answer, words).get("token")
                 if not isinstance(token, str) or not re.fullmatch(r"[!-~]+", token):
-                    raise AngusResponseError(f"{request} was answered 200 without a token. {_NOT_ANGUS % 'console_url'}")
+                    raise AngusResponseError(f"{request} was answered 200 without a token. {_not_angus('console_url')}")
                 self._tokens.put(self._key, token)
                 return token
             case 400 | 401 | 403 if _is_json_object(answer):
@@ -289,7 +293,8 @@ class Pages:
             raise self._wrong("a bucket came twice")
         collected, total = len(self._buckets), self._total_results
         if collected > (total or 0) or (self.finished and collected != total) or (not self.finished and not here):
-            raise self._wrong(f"{collected} buckets came with {self.page} of {self.nb_of_pages} pages, total_results is {total}")
+            pages = f"{self.page} of {self.nb_of_pages} pages"
+            raise self._wrong(f"{collected} buckets came with {pages}, but total_results is {total}")
 
     def _wrong(self, what: str) -> AngusResponseError:
         return AngusResponseError(f"GET {ENTITIES_PATH}, page {self.page} of {self.time}, {self.interval}: {what}.")
@@ -306,12 +311,13 @@ def raise_if_unavailable(request: Request, answer: Answer) -> None:
         raise error
 
 
-_NOT_ANGUS = "Check that the connection's %s is an Angus server."
+def _not_angus(setting: str) -> str:
+    return f"Check that the connection's {setting} is an Angus server."
 
 
 def _unexpected(request: Request, answer: Answer, words: str, setting: str) -> AngusResponseError:
     where = f" to {answer.headers['Location']}" if answer.headers.get("Location") else ""
-    return AngusResponseError(f"{request} was answered {answer.status}{where}: {words} {_NOT_ANGUS % setting}")
+    return AngusResponseError(f"{request} was answered {answer.status}{where}: {words} {_not_angus(setting)}")
 
 
 def _json_object(request: Request, answer: Answer, words: str) -> dict[str, Any]:
@@ -331,7 +337,7 @@ def _is_json_object(answer: Answer) -> bool:
         return False
 
 
-def _parsed(body: bytes) -> Any:  # noqa: ANN401 (whatever the server sent)
+def _parsed(body: bytes) -> Any:
     def without_repetitions(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         if len(pairs) > len(found := dict(pairs)):
             raise ValueError("a key comes twice")

@@ -1,14 +1,14 @@
-"""What a task asks: the parameters that operators and sensors share, checked when the DAG is parsed and when rendered."""
+"""What a task asks: the parameters that operators and sensors share, checked when parsed and when rendered."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from airflow_provider_angus.entities import check_metrics, check_time
 from airflow_provider_angus.interval import check_interval_arguments, explicit_interval, run_interval
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
     from datetime import timedelta
 
     from airflow_provider_angus.interval import DateLike, Interval
@@ -26,7 +26,7 @@ class EntitiesQuestion:
         ``pendulum.duration(days=1)`` for calendar days in the time zone of the schedule.
     """
 
-    template_fields: ClassVar[tuple[str, ...]] = ("metrics", "time", "angus_conn_id", "from_date", "to_date")
+    template_fields: Collection[str] = ("metrics", "time", "angus_conn_id", "from_date", "to_date")
 
     metrics: str | list[str]
     time: str

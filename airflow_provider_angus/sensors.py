@@ -1,11 +1,11 @@
-"""``AngusEntitiesSensor``: is the data of a DAG run's own interval there yet?"""
+"""``AngusEntitiesSensor``: waits until the data of a DAG run's own interval is there."""
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import AirflowFailException, BaseSensorOperator, timezone
+from airflow.providers.common.compat.sdk import AirflowFailException, BaseSensorOperator
 
 from airflow_provider_angus.availability import check_minimum, settled_at, why_not_yet
 from airflow_provider_angus.entities import check_metrics
@@ -38,7 +38,7 @@ class AngusEntitiesSensor(EntitiesQuestion, BaseSensorOperator):
     :param from_date: the same (templated).
     :param to_date: the same (templated).
     :param interval: the same.
-    :param settle: how long after the interval's end its data may still change. The vendor's dashboard says about a minute.
+    :param settle: how long after the interval's end its data may still change; the vendor says about a minute.
     :param minimum: ``{"passing_by": 1}``: totals over the interval that must be reached. Any column that adds up.
     :param max_failures: how many failures of the API in a row a sensor in poke mode bears before it fails (and is
         retried as any task).
@@ -80,7 +80,7 @@ class AngusEntitiesSensor(EntitiesQuestion, BaseSensorOperator):
         """Return whether the data is there; where it is not, log why."""
         interval = self.interval_of(context)
         check_minimum(self.minimum, check_metrics(self.metrics))
-        now = timezone.utcnow()
+        now = datetime.now(UTC)
         if now < interval.end:
             reason: str | None = f"it is not over until {interval.end.isoformat()}"
         elif now < settled_at(interval, self.settle):

@@ -5,7 +5,7 @@ fetches exactly that day, and a task of yours works on plain rows. Clear a run o
 again, each whole, none twice.
 
 **To use it** copy the file into your DAGs folder and create an Airflow connection ``angus_default`` of the type
-*Angus.ai*. Without a camera, ``python -m airflow_provider_angus.sandbox`` is a local Angus, and prints a connection to it.
+*Angus.ai*. Without a camera, ``python -m airflow_provider_angus.sandbox`` is a local Angus that prints a connection.
 """
 
 from __future__ import annotations
@@ -68,7 +68,9 @@ with DAG(
         day = {column: sum(hour[column] for hour in hours) for column in ("passing_by", "interested")}
         seconds = sum(hour["stop_time"] * hour["interested"] for hour in hours if hour["stop_time"] is not None)
         day["stop_time"] = round(seconds / day["interested"], 1) if day["interested"] else None
-        print(f"the day: {day['passing_by']} passed by, {day['interested']} were interested, for {day['stop_time']} s each")
+        print(
+            f"the day: {day['passing_by']} passed by, {day['interested']} stopped and looked, {day['stop_time']} s each"
+        )
         return day
 
     wait_for_day >> fetch_hours >> sum_up(fetch_hours.output)

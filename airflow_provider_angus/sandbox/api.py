@@ -165,7 +165,7 @@ class Api:
 
 def _read_metrics(query: dict[str, str]) -> list[str]:
     if missing := [name for name in ("metrics", "from_date") if not query.get(name)]:
-        raise Refusal(400, "missing_mandatory_param", f"Missing: {', '.join(missing)}.")
+        raise Refusal(400, "missing_mandatory_param", f"These are mandatory: {', '.join(missing)}.")
     metrics = query["metrics"].split(",")
     if unknown := [metric for metric in metrics if metric not in _METRICS]:
         raise Refusal(400, "unexisting_metric", f"No metric {unknown[0]!r}, only {', '.join(_METRICS)}.")

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 _STREAMS = {
     str(uuid5(NAMESPACE_URL, f"angus {shop} id")): str(uuid5(NAMESPACE_URL, f"angus {shop} token"))
-    for shop in ("shop 1", "shop 2", "shop 3")
+    for shop in ("bookshop", "boutique", "florist")
 }
 
 
@@ -40,7 +40,7 @@ class Call:
 
 
 class Sandbox:
-    """A local Angus.ai, which serves from the moment it is made until :meth:`close` or the end of ``with``."""
+    """A local Angus.ai; it serves from the moment it is made until :meth:`close` or the end of ``with``."""
 
     def __init__(  # noqa: PLR0913 - each has a default
         self,

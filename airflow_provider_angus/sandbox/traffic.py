@@ -36,7 +36,7 @@ _KINDS = (
 
 
 class Counts(NamedTuple):
-    """What a camera counted in a stretch of time; all of it adds up, ``stop`` and ``attention`` in seconds."""
+    """What a camera counted in a stretch of time; all of it adds up. ``stop`` and ``attention``: seconds."""
 
     passing_by: int = 0
     interested: int = 0

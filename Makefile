@@ -1,0 +1,75 @@
+# make demo   watch an Airflow DAG run wait for Angus data, fetch its own interval and print it
+# make test   the tests, on Airflow 3 and on 2.11
+# make lint   ruff and mypy
+# Everything these need and write is in this folder. PYTHON=... names another Python to start from.
+
+AIRFLOW_3 := .venv-airflow-3
+AIRFLOW_2 := .venv-airflow-2.11
+export PIP_CACHE_DIR := $(CURDIR)/.cache/pip
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+# The first Python between two versions, $(1) <= version < $(2).
+python = $(shell for python in $(PYTHON) python3 python3.14 python3.13 python3.12 python3.11; do \
+	$$python -c 'import sys; sys.exit(not ($(1)) <= sys.version_info[:2] < ($(2)))' 2>/dev/null && echo $$python && break; done)
+PYTHON_FOR_3 = $(call python,(3, 11),(3, 15))
+PYTHON_FOR_2 = $(call python,(3, 11),(3, 13))
+
+.PHONY: demo test test-airflow-3 test-airflow-2.11 lint constraints clean
+
+demo: $(AIRFLOW_3)/installed
+	$(AIRFLOW_3)/bin/python tools/demo.py
+
+test: test-airflow-3 test-airflow-2.11
+
+test-airflow-3: $(AIRFLOW_3)/tested
+	$(AIRFLOW_3)/bin/python -m pytest
+
+ifneq ($(PYTHON_FOR_2),)
+test-airflow-2.11: $(AIRFLOW_2)/tested
+	$(AIRFLOW_2)/bin/python -m pytest
+else
+test-airflow-2.11:
+	@echo "Airflow 2.11 needs Python 3.11 or 3.12, and neither is on the PATH: tested on Airflow 3 alone."
+endif
+
+lint: $(AIRFLOW_3)/tested
+	$(AIRFLOW_3)/bin/ruff check
+	$(AIRFLOW_3)/bin/ruff format --check
+	$(AIRFLOW_3)/bin/mypy
+
+$(AIRFLOW_3)/installed: constraints/airflow-3.txt pyproject.toml
+	$(if $(PYTHON_FOR_3),,$(error Python 3.11 or newer is needed and not on the PATH))
+	$(PYTHON_FOR_3) -m venv --clear $(@D)
+	$(call install,$(@D),$<)
+
+$(AIRFLOW_2)/installed: constraints/airflow-2.11.txt pyproject.toml
+	$(PYTHON_FOR_2) -m venv --clear $(@D)
+	$(call install,$(@D),$<)
+
+$(AIRFLOW_3)/tested: constraints/airflow-3.txt $(AIRFLOW_3)/installed
+	$(call install,$(@D),$<,[dev])
+
+$(AIRFLOW_2)/tested: constraints/airflow-2.11.txt $(AIRFLOW_2)/installed
+	$(call install,$(@D),$<,[dev])
+
+# install(virtual environment, constraints, extras): the build's own tools come from the constraints as well.
+define install
+	$(1)/bin/python -m pip install --quiet --constraint $(2) hatchling editables
+	$(1)/bin/python -m pip install --quiet --constraint $(2) --no-build-isolation --editable '.$(3)'
+	touch $@
+endef
+
+# What a fresh machine installs next year is what was tested today: names and versions, renewed by hand.
+constraints: .venv-constraints/bin/uv
+	echo "apache-airflow>=3 hatchling editables" | tr ' ' '\n' | $(compile) --output-file constraints/airflow-3.txt
+	echo "apache-airflow~=2.11.0 hatchling editables" | tr ' ' '\n' | $(compile) --output-file constraints/airflow-2.11.txt
+
+compile = .venv-constraints/bin/uv pip compile --quiet --universal --upgrade --no-header --no-annotate \
+	--python-version 3.11 --all-extras pyproject.toml -
+
+.venv-constraints/bin/uv:
+	$(PYTHON_FOR_3) -m venv .venv-constraints
+	.venv-constraints/bin/python -m pip install --quiet uv
+
+clean:
+	rm -rf .venv-* .cache .demo .airflow

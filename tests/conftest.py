@@ -1,0 +1,64 @@
+"""Airflow in a home of its own, made anew for each test session, and a sandbox for each test."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from airflow_runs import Airflow
+
+    from airflow_provider_angus.sandbox import Sandbox
+
+ROOT = Path(__file__).resolve().parent.parent
+HOME = ROOT / ".airflow" / version("apache-airflow")
+
+# Before anything imports Airflow: its home is in the clone and made anew, and nothing of this shell's Airflow is used.
+shutil.rmtree(HOME, ignore_errors=True)
+(HOME / "dags").mkdir(parents=True)
+for name in [name for name in os.environ if name.startswith("AIRFLOW_")]:
+    del os.environ[name]
+os.environ |= {
+    "AIRFLOW_HOME": str(HOME),
+    "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+    "AIRFLOW__CORE__DAGS_FOLDER": str(HOME / "dags"),
+    "AIRFLOW__CORE__TEST_CONNECTION": "Enabled",
+}
+
+
+@pytest.fixture(scope="session")
+def _airflow() -> Airflow:
+    from airflow_runs import Airflow
+
+    return Airflow()
+
+
+@pytest.fixture
+def airflow(_airflow: Airflow) -> Airflow:
+    """Airflow with an initialised metadata database."""
+    return _airflow
+
+
+@pytest.fixture
+def sandbox() -> Iterator[Sandbox]:
+    """A local Angus that has been asked nothing yet; tokens of earlier tests are forgotten."""
+    from airflow_provider_angus.client import TOKENS
+    from airflow_provider_angus.sandbox import Sandbox
+
+    TOKENS.clear()
+    with Sandbox() as sandbox:
+        yield sandbox
+
+
+@pytest.fixture
+def connection(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The ID of an Airflow connection to the sandbox's first stream: ``angus_default``."""
+    monkeypatch.setenv("AIRFLOW_CONN_ANGUS_DEFAULT", sandbox.connection_json())
+    return "angus_default"
