@@ -73,6 +73,8 @@ class AngusEntitiesSensor(EntitiesQuestion, BaseSensorOperator):
         self.check_question()
         if not isinstance(settle, timedelta) or settle < timedelta(0):
             raise AngusRequestError(f"settle must be a timedelta of zero or more, got {settle!r}.")
+        if not isinstance(max_failures, int) or max_failures < 1:
+            raise AngusRequestError(f"max_failures must be a number of one or more, got {max_failures!r}.")
         if not is_template(metrics):
             check_minimum(minimum, check_metrics(metrics))
 

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import DAG
 
 AIRFLOW_3 = not airflow_version.startswith("2.")
+only_airflow_3 = pytest.mark.skipif(not AIRFLOW_3, reason="Airflow 2 has no such runs")
+only_airflow_2 = pytest.mark.skipif(AIRFLOW_3, reason="what Airflow 2 does otherwise")
 
 
 @dataclass
@@ -35,6 +37,12 @@ class Airflow:
         from airflow.utils.db import initdb
 
         initdb()
+        self.read_log: Callable[[], str] = str
+
+    @property
+    def log(self) -> str:
+        """All that tasks have logged and printed in this test."""
+        return self.read_log()
 
     def run(
         self,
@@ -55,9 +63,8 @@ class Airflow:
         with DAG(
             dag_id=f"test_{uuid.uuid4().hex[:12]}",
             schedule=schedule,
-            start_date=datetime(2026, 1, 1, tzinfo=UTC),
             catchup=False,
-            **(dag_args or {}),
+            **({"start_date": datetime(2026, 1, 1, tzinfo=UTC)} | (dag_args or {})),
         ) as dag:
             build()
         return self.run_dag(dag, logical_date=logical_date, **run)

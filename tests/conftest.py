@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 from importlib.metadata import version
@@ -41,8 +42,17 @@ def _airflow() -> Airflow:
 
 
 @pytest.fixture
-def airflow(_airflow: Airflow) -> Airflow:
-    """Airflow with an initialised metadata database."""
+def airflow(_airflow: Airflow, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture) -> Airflow:
+    """Airflow with an initialised metadata database and the log of this test's runs."""
+    caplog.set_level(logging.INFO)
+    seen: list[str] = []
+
+    def read_log() -> str:
+        # Airflow 3 prints its log, Airflow 2 hands it to logging.
+        seen.extend(capfd.readouterr())
+        return "".join(seen) + caplog.text
+
+    _airflow.read_log = read_log
     return _airflow
 
 
