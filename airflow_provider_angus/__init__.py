@@ -17,7 +17,7 @@ _PACKAGE = "airflow_provider_angus"
 CONNECTION_FIELDS: dict[str, dict[str, Any]] = {
     "client_id": {
         "label": "Client ID",
-        "description": "Identifies the stream (one camera). The Angus console's stream page calls it “Login”.",
+        "description": "Identifies the stream (one camera); the Angus console's stream page calls it “Login”.",
         "schema": {"type": "string"},
     },
     "console_url": {
@@ -48,7 +48,7 @@ CONNECTION_FIELD_BEHAVIOUR: dict[str, Any] = {
     "relabeling": {
         "host": "Data API URL",
         "login": "Console login (e-mail)",
-        "password": "Access token (the console's stream page calls it “Password”)",
+        "password": "Access token (console: “Password”)",
     },
     "placeholders": {
         "host": "https://data.angus.ai",

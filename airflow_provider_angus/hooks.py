@@ -98,7 +98,7 @@ class AngusHook(BaseHook):
         except Exception as error:  # noqa: BLE001 (the button must answer whatever happens; this is the one place)
             return False, f"{type(error).__name__}: {error}"
         stream = client.stream.credentials.client_id
-        seen = f"{rows[0]['passing_by']} people passed by in the last hour" if rows else "no data of the last hour yet"
+        seen = f"passing_by in the last hour: {rows[0]['passing_by']}" if rows else "no data of the last hour yet"
         return True, f"All well: the console gave a token and stream {stream!r} answered ({seen})."
 
     @classmethod

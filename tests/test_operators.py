@@ -168,7 +168,10 @@ def test_a_partitioned_run_fetches_its_partition_if_it_knows_how_long_that_is(
         ("2026-11-18 06:00", "2026-11-18 08:00"),
         (datetime(2026, 11, 18, 6, tzinfo=UTC), datetime(2026, 11, 18, 8)),  # noqa: DTZ001 (naive is UTC)
         (pendulum.datetime(2026, 11, 18, 7, tz="Europe/Paris"), pendulum.datetime(2026, 11, 18, 8, tz="UTC")),
-        ("{{ data_interval_start - macros.timedelta(hours=42) }}", "{{ data_interval_start - macros.timedelta(hours=40) }}"),
+        (
+            "{{ data_interval_start - macros.timedelta(hours=42) }}",
+            "{{ data_interval_start - macros.timedelta(hours=40) }}",
+        ),
     ],
 )
 def test_explicit_dates_win_in_every_form(airflow: Airflow, from_date: Any, to_date: Any) -> None:

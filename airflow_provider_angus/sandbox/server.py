@@ -73,9 +73,7 @@ class Sandbox:
         if page_size < 1 or not self.streams:
             raise ValueError("A sandbox needs at least one stream, and at least one bucket per page.")
         self._tokens = Tokens(self.username, token_lifetime)
-        self._api = Api(
-            self.username, self.streams, self._tokens, self.clock, page_size, timedelta(seconds=lag)
-        )
+        self._api = Api(self.username, self.streams, self._tokens, self.clock, page_size, timedelta(seconds=lag))
         self._latency, self._on_call = latency, on_call
         self._lock = Lock()
         self._orders: list[tuple[Endpoint | None, Callable[[Answer], Answer]]] = []
@@ -153,9 +151,7 @@ class Sandbox:
 
         self._order(fail, times, on)
 
-    def change_next(
-        self, function: Callable[[Any], Any], *, times: int = 1, on: Endpoint | None = None
-    ) -> None:
+    def change_next(self, function: Callable[[Any], Any], *, times: int = 1, on: Endpoint | None = None) -> None:
         """Order an answer that does not add up; waits in the same line as :meth:`fail_next`.
 
         :param function: takes the true answer's JSON and returns what is sent as JSON in its place.
@@ -249,11 +245,11 @@ class _Server(ThreadingTCPServer):
         self._open.add(connection)
         return connection, address
 
-    def shutdown_request(self, request: Any) -> None:  # noqa: ANN401 - as in the base class
+    def shutdown_request(self, request: Any) -> None:
         self._open.discard(request)
         super().shutdown_request(request)
 
-    def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ANN401 - as in the base class
+    def handle_error(self, request: Any, client_address: Any) -> None:
         # A client that goes away is its own business; anything else is a bug that somebody should see.
         if not isinstance(sys.exception(), ConnectionError):
             super().handle_error(request, client_address)

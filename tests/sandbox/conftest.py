@@ -55,7 +55,7 @@ def start() -> Iterator[Callable[..., Client]]:
     """Start a sandbox with options of the test's own; it ends with the test."""
     with ExitStack() as running:
 
-        def start(**options: Any) -> Client:  # noqa: ANN401
+        def start(**options: Any) -> Client:
             sandbox = running.enter_context(Sandbox(**options))
             sandbox.clock.set(NOON)
             return Client(sandbox)

@@ -93,9 +93,7 @@ def test_the_token_url_without_its_last_slash_redirects_so_the_post_becomes_a_ge
     assert requests.post(url, json={}, timeout=5).status_code == 405
 
 
-@pytest.mark.parametrize(
-    ("method", "path"), [("GET", "/"), ("GET", "/api/1/entities/"), ("POST", "/api/1/entities")]
-)
+@pytest.mark.parametrize(("method", "path"), [("GET", "/"), ("GET", "/api/1/entities/"), ("POST", "/api/1/entities")])
 def test_anything_else_is_not_found(sandbox: Sandbox, method: str, path: str) -> None:
     response = requests.request(method, sandbox.url + path, json={}, timeout=5)
     assert (response.status_code, response.json()) == (404, {"detail": "Not found."})
@@ -117,9 +115,7 @@ def test_without_a_token_there_is_no_answer(client: Client, header: str | None) 
     assert refused(client.get(header, **REQUEST)) == (401, "authorization_header_missing")
 
 
-@pytest.mark.parametrize(
-    "header", ["Bearer", "Bearer x", "Bearer a.b.c", "Bearer ..", "Bearer \xe9.\xe9.\xe9"]
-)
+@pytest.mark.parametrize("header", ["Bearer", "Bearer x", "Bearer a.b.c", "Bearer ..", "Bearer \xe9.\xe9.\xe9"])
 def test_what_is_no_token_is_invalid(client: Client, header: str) -> None:
     assert refused(client.get(header, **REQUEST)) == (401, "invalid_jwt")
 
@@ -310,9 +306,7 @@ def test_the_lag_can_be_chosen(start: Start) -> None:
 def test_hours_and_days_and_global_add_up_for_an_unaligned_interval(client: Client) -> None:
     sums = []
     for time_ in ("by_hour", "by_day", "global"):
-        page = client.ask(
-            "2017-09-08T15:17:31.5+02:00", "2017-09-11T16:53:07+02:00", time=time_, metrics=METRICS
-        )
+        page = client.ask("2017-09-08T15:17:31.5+02:00", "2017-09-11T16:53:07+02:00", time=time_, metrics=METRICS)
         total: Counter[str] = Counter()
         for values in page["entities"].values():
             people = values["interested"]["value"]

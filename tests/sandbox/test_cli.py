@@ -78,9 +78,7 @@ def test_it_prints_a_connection_that_works_and_ends_when_told(
 def test_a_port_that_is_taken_is_said_in_one_line() -> None:
     with Sandbox() as sandbox:
         port = sandbox.url.rpartition(":")[2]
-        done = subprocess.run(
-            [*COMMAND, "--port", port], capture_output=True, text=True, timeout=10, check=False
-        )
+        done = subprocess.run([*COMMAND, "--port", port], capture_output=True, text=True, timeout=10, check=False)
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.count("\n") == 1
     assert port in done.stderr

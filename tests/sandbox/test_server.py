@@ -56,9 +56,7 @@ def test_a_refusal_on_order_has_code_and_message(sandbox: Sandbox, client: Clien
     [(b"\xff", b"\xff"), ("caf\xe9", "caf\xe9".encode()), ({"a": 1}, b'{"a": 1}'), ([], b"[]")],
 )
 @pytest.mark.parametrize("status", [200, 404, 500])
-def test_a_failure_says_what_was_ordered(
-    sandbox: Sandbox, client: Client, status: int, body: str, sent: bytes
-) -> None:
+def test_a_failure_says_what_was_ordered(sandbox: Sandbox, client: Client, status: int, body: str, sent: bytes) -> None:
     sandbox.fail_next(status, body=body, headers={"Content-Type": "text/plain"})
     response = client.login()
     assert (response.status_code, response.content) == (status, sent)
@@ -134,10 +132,7 @@ def test_every_call_is_written_down(sandbox: Sandbox, client: Client) -> None:
     client.login(client_id="nobody")
     requests.get(f"{sandbox.url}/favicon.ico", timeout=5)
     token, entities = "/api-token-authstream/", "/api/1/entities"
-    calls = [
-        (call.endpoint, call.method, call.path, call.query, call.client_id, call.status)
-        for call in sandbox.calls
-    ]
+    calls = [(call.endpoint, call.method, call.path, call.query, call.client_id, call.status) for call in sandbox.calls]
     assert calls == [
         ("token", "POST", token, {}, stream, 200),
         ("entities", "GET", entities, ASKED, stream, 200),
