@@ -14,12 +14,15 @@ import requests
 import tenacity
 import urllib3
 
+from airflow_provider_angus.answers import Answer, raise_if_unavailable
 from airflow_provider_angus.exceptions import AngusAuthError, AngusResponseError, AngusUnavailableError
-from airflow_provider_angus.protocol import Alone, Answer, Pages, Request, Stream, TokenCache, raise_if_unavailable
+from airflow_provider_angus.protocol import Alone, Pages, Stream
+from airflow_provider_angus.tokens import TokenCache
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from airflow_provider_angus.answers import Request
     from airflow_provider_angus.connection import Settings
     from airflow_provider_angus.interval import Interval
     from airflow_provider_angus.protocol import Flow

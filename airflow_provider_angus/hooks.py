@@ -87,7 +87,7 @@ class AngusHook(BaseHook):
         """Get a new token, make one small data call and say in a sentence how that went (the UI's Test button)."""
         try:
             from airflow_provider_angus.client import AngusClient
-            from airflow_provider_angus.protocol import TokenCache
+            from airflow_provider_angus.tokens import TokenCache
 
             now = datetime.now(UTC)
             with AngusClient(self._settings(), tokens=TokenCache(), on_token=mask_secret) as client:

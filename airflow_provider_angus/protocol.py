@@ -1,8 +1,8 @@
 """What to send to Angus and what an answer means: tokens, 401, pages. Pure, sans-IO.
 
-The rules are generators. A *flow* yields a :class:`Request` and is sent the :class:`Answer` to it; what it returns is
-its result. A driver (client.py has one for workers and one for the triggerer) is then a loop of a few lines, and no
-rule stands twice. A flow may also yield :class:`Alone`, a flow that must not run twice at a time for the same
+The rules are generators. A *flow* yields a :class:`~airflow_provider_angus.answers.Request` and is sent the
+:class:`~airflow_provider_angus.answers.Answer` to it; what it returns is its result. A driver (client.py has the one
+for workers) is then a loop of a few lines, and no rule stands twice. A flow may also yield :class:`Alone`, a flow that must not run twice at a time for the same
 credentials in this process; the driver takes a lock, runs it and sends back its result.
 
 The rules come from the API page: the token's POST needs its slash, a token need not be readable, refusals carry
@@ -16,37 +16,25 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-import time as clock
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from airflow_provider_angus.answers import Request, is_json_object, json_object, kind, unexpected, words_of
 from airflow_provider_angus.entities import check_metrics, check_time, read_bucket_key, read_row
-from airflow_provider_angus.exceptions import (
-    AngusAuthError,
-    AngusRequestError,
-    AngusResponseError,
-    AngusUnavailableError,
-)
+from airflow_provider_angus.exceptions import AngusAuthError, AngusRequestError, AngusResponseError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterable, Mapping
+    from collections.abc import Generator, Iterable, Mapping
 
     from airflow_provider_angus.entities import Row
     from airflow_provider_angus.interval import Interval
+    from airflow_provider_angus.tokens import TokenCache
 
     T = TypeVar("T")
     Flow = Generator["Request | Alone", Any, T]
 
 TOKEN_PATH = "/api-token-authstream/"  # noqa: S105 (a path); without its last slash the POST would become a GET
 ENTITIES_PATH = "/api/1/entities"
-
-#: A token is not used any more this long before its ``exp``, in seconds.
-TOKEN_MARGIN = 60.0
-
-#: How much of the API's own words a message quotes, in characters.
-WORDS_QUOTED = 300
 
 
 @dataclass(frozen=True)
@@ -64,42 +52,6 @@ class Credentials:
 
 
 @dataclass(frozen=True)
-class Request:
-    """One HTTP request to be sent.
-
-    :param method: ``GET`` or ``POST``.
-    :param url: without a query.
-    :param params: the query, not yet encoded.
-    :param body: what is sent as JSON, or None.
-    :param token: the JWT for the Authorization header, or None.
-    """
-
-    method: str
-    url: str
-    params: Mapping[str, str] = field(default_factory=dict)
-    body: Mapping[str, str] | None = field(default=None, repr=False)
-    token: str | None = field(default=None, repr=False)
-
-    def __str__(self) -> str:
-        """Return method and URL: all of a request that may stand in a message."""
-        return f"{self.method} {self.url}"
-
-
-@dataclass(frozen=True)
-class Answer:
-    """One HTTP answer, whole.
-
-    :param status: the status code.
-    :param headers: looked up without regard to case.
-    :param body: its bytes, decompressed.
-    """
-
-    status: int
-    headers: Mapping[str, str] = field(repr=False)
-    body: bytes = field(repr=False)
-
-
-@dataclass(frozen=True)
 class Alone:
     """A flow that must not run twice at a time; the driver sends back what it returns.
 
@@ -109,41 +61,6 @@ class Alone:
 
     key: str
     flow: Flow[str] = field(repr=False)
-
-
-class TokenCache:
-    """The tokens of one process, each kept under a digest of the console URL and the credentials it was got with.
-
-    :param now: returns seconds since the epoch, to hold against a token's ``exp``.
-    """
-
-    def __init__(self, now: Callable[[], float] = clock.time) -> None:
-        self._now = now
-        self._tokens: dict[str, tuple[str, float | None]] = {}
-
-    def get(self, key: str) -> str | None:
-        """Return the token kept under this key; None where there is none or it ends within 60 s."""
-        token, expires = self._tokens.get(key, (None, None))
-        return token if expires is None or self._now() < expires - TOKEN_MARGIN else None
-
-    def put(self, key: str, token: str) -> None:
-        """Keep a new token until 60 s before its ``exp``, and one that does not say so until it is refused.
-
-        A new token that is over by our clock says that one of the two clocks is wrong, not that it is of no use.
-        """
-        expires = _expiry(token)
-        self._tokens[key] = (token, expires)
-        if self.get(key) is None:
-            self._tokens[key] = (token, None)
-
-    def drop(self, key: str, token: str) -> None:
-        """Forget a refused token; a newer one that somebody put in its place stays."""
-        if self._tokens.get(key, (None, None))[0] == token:
-            del self._tokens[key]
-
-    def clear(self) -> None:
-        """Forget all tokens."""
-        self._tokens.clear()
 
 
 class Stream:
@@ -180,18 +97,18 @@ class Stream:
             token = yield self._new_token()
             request = Request("GET", self._entities_url, params, token=token)
             answer = yield request
-        words = _words(request, answer)
         match answer.status:
             case 200:
-                return _json_object(request, answer, words)
+                return json_object(request, answer)
             case 401 | 403:
                 raise AngusAuthError(
-                    f"{request} was refused with {answer.status}, also with a fresh token: {words} "
+                    f"{request} was refused with {answer.status}, also with a fresh token: {words_of(request, answer)} "
                     f"Check that this console login may read the stream {self.credentials.client_id!r}."
                 )
             case 400:
+                words = words_of(request, answer)
                 raise AngusRequestError(f"{request} was refused with 400: {words} Asking again cannot help.")
-        raise _unexpected(request, answer, words, "Host")
+        raise unexpected(request, answer, "Host")
 
     def _new_token(self) -> Alone:
         return Alone(self._key, self._token_flow())
@@ -204,20 +121,20 @@ class Stream:
         body = {"username": who.username, "client_id": who.client_id, "access_token": who.access_token}
         request = Request("POST", self._token_url, body=body)
         answer = yield request
-        words = _words(request, answer)
         match answer.status:
             case 200:
-                token = _json_object(request, answer, words).get("token")
+                token = json_object(request, answer).get("token")
                 if not isinstance(token, str) or not re.fullmatch(r"[!-~]+", token):
-                    raise AngusResponseError(f"{request} was answered 200 without a token. {_not_angus('console_url')}")
+                    # The answer is not quoted: what it has in place of a token may be one.
+                    raise AngusResponseError(f"{request} was answered 200 without a token. Check console_url.")
                 self._tokens.put(self._key, token)
                 return token
-            case 400 | 401 | 403 if _is_json_object(answer):
+            case 400 | 401 | 403 if is_json_object(answer):
                 raise AngusAuthError(
-                    f"{request} refused the credentials with {answer.status}: {words} "
+                    f"{request} refused the credentials with {answer.status}: {words_of(request, answer)} "
                     "Check Login (the console login), Password (the stream's access token) and client_id."
                 )
-        raise _unexpected(request, answer, words, "console_url")
+        raise unexpected(request, answer, "console_url")
 
 
 class Pages:
@@ -273,7 +190,7 @@ class Pages:
     def _checked_envelope(self, answer: dict[str, Any]) -> dict[str, Any]:
         entities = answer.get("entities")
         if not isinstance(entities, dict):
-            raise self._wrong(f"entities is {_kind(entities)}, not an object")
+            raise self._wrong(f"entities is {kind(entities)}, not an object")
         for name, asked in (("time", self.time), ("page", self.page)):
             if answer.get(name, asked) != asked:
                 raise self._wrong(f"{name} is {answer[name]!r}, asked for was {asked!r}")
@@ -281,7 +198,7 @@ class Pages:
         for name, so_far in (("total_results", self._total_results), ("nb_of_pages", self.nb_of_pages)):
             number = answer.get(name)
             if not isinstance(number, int) or isinstance(number, bool) or number < 0:
-                raise self._wrong(f"{name} is {_kind(number)}, not a count")
+                raise self._wrong(f"{name} is {kind(number)}, not a count")
             if so_far is not None and number != so_far:
                 raise self._wrong(f"{name} was {so_far} before and is {number} now")
             promised.append(number)
@@ -298,97 +215,3 @@ class Pages:
 
     def _wrong(self, what: str) -> AngusResponseError:
         return AngusResponseError(f"GET {ENTITIES_PATH}, page {self.page} of {self.time}, {self.interval}: {what}.")
-
-
-def raise_if_unavailable(request: Request, answer: Answer) -> None:
-    """Raise where an answer means that the API is away or overloaded, so that the same request may work later.
-
-    :raises AngusUnavailableError: the status is 429 or 5xx; its ``retry_after`` holds the seconds the API asks for.
-    """
-    if answer.status == 429 or answer.status >= 500:  # noqa: PLR2004 (status codes are names enough)
-        error = AngusUnavailableError(f"{request} was answered {answer.status}: {_words(request, answer)}")
-        error.retry_after = _retry_after(answer)
-        raise error
-
-
-def _not_angus(setting: str) -> str:
-    return f"Check that the connection's {setting} is an Angus server."
-
-
-def _unexpected(request: Request, answer: Answer, words: str, setting: str) -> AngusResponseError:
-    where = f" to {answer.headers['Location']}" if answer.headers.get("Location") else ""
-    return AngusResponseError(f"{request} was answered {answer.status}{where}: {words} {_not_angus(setting)}")
-
-
-def _json_object(request: Request, answer: Answer, words: str) -> dict[str, Any]:
-    try:
-        value = _parsed(answer.body)
-    except (ValueError, RecursionError) as error:
-        raise AngusResponseError(f"{request} was answered 200 with what is not JSON ({error}): {words}") from error
-    if not isinstance(value, dict):
-        raise AngusResponseError(f"{request} was answered 200 with {_kind(value)}, not an object: {words}")
-    return value
-
-
-def _is_json_object(answer: Answer) -> bool:
-    try:
-        return isinstance(_parsed(answer.body), dict)
-    except (ValueError, RecursionError):
-        return False
-
-
-def _parsed(body: bytes) -> Any:
-    def without_repetitions(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        if len(pairs) > len(found := dict(pairs)):
-            raise ValueError("a key comes twice")
-        return found
-
-    def no_constant(name: str) -> None:
-        raise ValueError(f"{name} is no JSON number")
-
-    return json.loads(body, object_pairs_hook=without_repetitions, parse_constant=no_constant)
-
-
-def _words(request: Request, answer: Answer) -> str:
-    """Return what the API itself says, as a sentence, cut short and without the secrets that it may have echoed."""
-    try:
-        said = _parsed(answer.body)
-    except (ValueError, RecursionError):
-        said = answer.body[: 4 * WORDS_QUOTED].decode(errors="replace")
-    if isinstance(said, dict):
-        fields = (_field_words(name, value) for name, value in said.items())
-        said = ": ".join(fields) if said.keys() <= {"code", "message"} else " ".join(fields)
-    words = " ".join(str(said).split()) or "(nothing)"
-    for secret in (request.token, (request.body or {}).get("access_token")):
-        words = words.replace(secret, "***") if secret else words
-    words = words if len(words) <= WORDS_QUOTED else words[:WORDS_QUOTED] + "…"
-    return words if words[-1] in ".!?…" else words + "."
-
-
-def _field_words(name: str, value: object) -> str:
-    messages = " ".join(map(str, value)) if isinstance(value, list) else str(value)
-    return messages if name in {"non_field_errors", "detail", "code", "message"} else f"{name}: {messages}"
-
-
-def _retry_after(answer: Answer) -> float | None:
-    value = answer.headers.get("Retry-After", "").strip()
-    if value.isdecimal():
-        return float(value)
-    try:
-        return (parsedate_to_datetime(value) - datetime.now(UTC)).total_seconds()
-    except (ValueError, TypeError):
-        return None
-
-
-def _expiry(token: str) -> float | None:
-    import jwt
-
-    try:
-        expires = jwt.decode(token, options={"verify_signature": False}).get("exp")
-    except jwt.InvalidTokenError:
-        return None
-    return float(expires) if isinstance(expires, int | float) else None
-
-
-def _kind(value: object) -> str:
-    return "null" if value is None else f"{type(value).__name__} {str(value)[:50]!r}"

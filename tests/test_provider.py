@@ -136,7 +136,7 @@ def test_the_provider_information_imports_nothing() -> None:
     assert packages - sys.stdlib_module_names == {"airflow_provider_angus"}
 
 
-@pytest.mark.parametrize("module", ["interval", "entities", "availability", "protocol", "connection", "question"])
+@pytest.mark.parametrize("module", ["interval", "entities", "availability", "answers", "tokens", "protocol", "connection", "question"])
 def test_pure_modules_import_neither_airflow_nor_an_http_library(module: str) -> None:
     code = f"""
 import sys

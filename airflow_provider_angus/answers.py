@@ -1,0 +1,155 @@
+"""What one answer of the API says, and how to say it to a person. Pure: knows no HTTP library.
+
+Refusals carry messages meant for people (the API page): a Django-REST list per field from the console, ``code`` and
+``message`` from the data API. A server that is not Angus answers in HTML.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_angus.exceptions import AngusResponseError, AngusUnavailableError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+#: How much of the API's own words a message quotes, in characters.
+WORDS_QUOTED = 300
+
+
+@dataclass(frozen=True)
+class Request:
+    """One HTTP request to be sent.
+
+    :param method: ``GET`` or ``POST``.
+    :param url: without a query.
+    :param params: the query, not yet encoded.
+    :param body: what is sent as JSON, or None.
+    :param token: the JWT for the Authorization header, or None.
+    """
+
+    method: str
+    url: str
+    params: Mapping[str, str] = field(default_factory=dict)
+    body: Mapping[str, str] | None = field(default=None, repr=False)
+    token: str | None = field(default=None, repr=False)
+
+    def __str__(self) -> str:
+        """Return method and URL: all of a request that may stand in a message."""
+        return f"{self.method} {self.url}"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One HTTP answer, whole.
+
+    :param status: the status code.
+    :param headers: looked up without regard to case.
+    :param body: its bytes, decompressed.
+    """
+
+    status: int
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes = field(repr=False)
+
+
+def raise_if_unavailable(request: Request, answer: Answer) -> None:
+    """Raise where an answer means that the API is away or overloaded, so that the same request may work later.
+
+    :raises AngusUnavailableError: the status is 429 or 5xx; its ``retry_after`` holds the seconds the API asks for.
+    """
+    if answer.status == 429 or answer.status >= 500:  # noqa: PLR2004 (status codes are names enough)
+        error = AngusUnavailableError(f"{request} was answered {answer.status}: {words_of(request, answer)}")
+        error.retry_after = _retry_after(answer)
+        raise error
+
+
+def unexpected(request: Request, answer: Answer, setting: str) -> AngusResponseError:
+    """Return the error of an answer that no Angus server gives.
+
+    :param setting: the connection's field that says where the request went.
+    """
+    to = f" to {answer.headers['Location']}" if answer.headers.get("Location") else ""
+    return AngusResponseError(
+        f"{request} was answered {answer.status}{to}: {words_of(request, answer)} "
+        f"Check that the connection's {setting} is an Angus server."
+    )
+
+
+def json_object(request: Request, answer: Answer) -> dict[str, Any]:
+    """Return the JSON object that an answer is.
+
+    :raises AngusResponseError: it is not JSON, says a key twice, or is no object.
+    """
+    try:
+        value = _parsed(answer.body)
+    except (ValueError, RecursionError) as error:
+        words = words_of(request, answer)
+        raise AngusResponseError(
+            f"{request} was answered {answer.status} with what is not JSON ({error}): {words}"
+        ) from error
+    if not isinstance(value, dict):
+        raise AngusResponseError(f"{request} was answered {answer.status} with {kind(value)}, not an object.")
+    return value
+
+
+def is_json_object(answer: Answer) -> bool:
+    """Return whether an answer is a JSON object, as Angus's refusals are and other servers' are not."""
+    try:
+        return isinstance(_parsed(answer.body), dict)
+    except (ValueError, RecursionError):
+        return False
+
+
+def _parsed(body: bytes) -> Any:
+    def without_repetitions(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        if len(pairs) > len(found := dict(pairs)):
+            raise ValueError("a key comes twice")
+        return found
+
+    def no_constant(name: str) -> None:
+        raise ValueError(f"{name} is no JSON number")
+
+    return json.loads(body, object_pairs_hook=without_repetitions, parse_constant=no_constant)
+
+
+def words_of(request: Request, answer: Answer) -> str:
+    """Return what the API itself says, as a sentence, cut short and without the secrets that it may have echoed."""
+    if answer.status == 200 and request.body:  # noqa: PLR2004 (status codes are names enough)
+        return "(not shown, as it may hold a token)."
+    try:
+        said = _parsed(answer.body)
+    except (ValueError, RecursionError):
+        said = answer.body[: 4 * WORDS_QUOTED].decode(errors="replace")
+    if isinstance(said, dict):
+        fields = (_field_words(name, value) for name, value in said.items())
+        said = ": ".join(fields) if said.keys() <= {"code", "message"} else " ".join(fields)
+    words = " ".join(str(said).split()) or "(nothing)"
+    for secret in (request.token, (request.body or {}).get("access_token")):
+        words = words.replace(secret, "***") if secret else words
+    words = words if len(words) <= WORDS_QUOTED else words[:WORDS_QUOTED] + "…"
+    return words if words[-1] in ".!?…" else words + "."
+
+
+def _field_words(name: str, value: object) -> str:
+    messages = " ".join(map(str, value)) if isinstance(value, list) else str(value)
+    return messages if name in {"non_field_errors", "detail", "code", "message"} else f"{name}: {messages}"
+
+
+def _retry_after(answer: Answer) -> float | None:
+    value = answer.headers.get("Retry-After", "").strip()
+    if value.isdecimal():
+        return float(value)
+    try:
+        return (parsedate_to_datetime(value) - datetime.now(UTC)).total_seconds()
+    except (ValueError, TypeError):
+        return None
+
+
+def kind(value: object) -> str:
+    """Return a value as a message names it: its type and its beginning."""
+    return "null" if value is None else f"{type(value).__name__} {str(value)[:50]!r}"

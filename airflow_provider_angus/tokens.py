@@ -1,0 +1,57 @@
+"""Which token may still be used: the tokens of one process, until they end or are refused. Pure."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+#: A token is not used any more this long before its ``exp``, in seconds.
+TOKEN_MARGIN = 60.0
+
+
+class TokenCache:
+    """The tokens of one process, each kept under a digest of the console URL and the credentials it was got with.
+
+    :param now: returns seconds since the epoch, to hold against a token's ``exp``.
+    """
+
+    def __init__(self, now: Callable[[], float] = time.time) -> None:
+        self._now = now
+        self._tokens: dict[str, tuple[str, float | None]] = {}
+
+    def get(self, key: str) -> str | None:
+        """Return the token kept under this key; None where there is none or it ends within 60 s."""
+        token, expires = self._tokens.get(key, (None, None))
+        return token if expires is None or self._now() < expires - TOKEN_MARGIN else None
+
+    def put(self, key: str, token: str) -> None:
+        """Keep a new token until 60 s before its ``exp``, and one that does not say so until it is refused.
+
+        A new token that is over by our clock says that one of the two clocks is wrong, not that it is of no use.
+        """
+        expires = _expiry(token)
+        self._tokens[key] = (token, expires)
+        if self.get(key) is None:
+            self._tokens[key] = (token, None)
+
+    def drop(self, key: str, token: str) -> None:
+        """Forget a refused token; a newer one that somebody put in its place stays."""
+        if self._tokens.get(key, (None, None))[0] == token:
+            del self._tokens[key]
+
+    def clear(self) -> None:
+        """Forget all tokens."""
+        self._tokens.clear()
+
+
+def _expiry(token: str) -> float | None:
+    import jwt
+
+    try:
+        expires = jwt.decode(token, options={"verify_signature": False}).get("exp")
+    except jwt.InvalidTokenError:
+        return None
+    return float(expires) if isinstance(expires, int | float) else None
