@@ -1,23 +1,24 @@
-"""Who sends the protocol's requests: the driver for workers, over ``requests``.
+"""Who sends the protocol's requests from a worker: the driver over ``requests``.
 
-What to send and what an answer means stands in protocol.py. Here is only how: pooled connections, the time an answer
-may take, and asking again (tenacity) where the network failed, the API was away or an answer broke off.
+What to send and what an answer means stands in protocol.py, when to send it again in retrying.py. Here is only how:
+connections that are kept, and the time an answer may take.
 """
 
 from __future__ import annotations
 
 import threading
 import time
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Self, TypeVar
 
 import requests
 import tenacity
 import urllib3
 
 from airflow_provider_angus.answers import Answer, raise_if_unavailable
-from airflow_provider_angus.exceptions import AngusAuthError, AngusResponseError, AngusUnavailableError
+from airflow_provider_angus.exceptions import AngusAuthError, AngusUnavailableError
 from airflow_provider_angus.protocol import Alone, Pages, Stream
-from airflow_provider_angus.tokens import TokenCache
+from airflow_provider_angus.retrying import POLICY, BrokenOffError
+from airflow_provider_angus.tokens import TOKENS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -26,37 +27,11 @@ if TYPE_CHECKING:
     from airflow_provider_angus.connection import Settings
     from airflow_provider_angus.interval import Interval
     from airflow_provider_angus.protocol import Flow
+    from airflow_provider_angus.tokens import TokenCache
 
     T = TypeVar("T")
 
-#: How often one request is sent at most, before its error is the caller's.
-ATTEMPTS = 4
-
-#: The longest wait between two attempts in seconds, also where ``Retry-After`` asks for more.
-LONGEST_WAIT = 60.0
-
-#: The tokens of this process.
-TOKENS = TokenCache()
-
 _READ_SIZE = 1 << 16
-_backoff = tenacity.wait_exponential_jitter(initial=0.5, max=10.0, jitter=0.5)
-
-
-class _BrokenOffError(AngusResponseError):
-    """An answer that ended before it was whole; asked for again, like an API that is away."""
-
-
-def _wait(state: tenacity.RetryCallState) -> float:
-    asked = getattr(state.outcome and state.outcome.exception(), "retry_after", None)
-    return _backoff(state) if asked is None else min(max(asked, 0.0), LONGEST_WAIT)
-
-
-RETRIES: dict[str, Any] = {
-    "stop": tenacity.stop_after_attempt(ATTEMPTS),
-    "wait": _wait,
-    "retry": tenacity.retry_if_exception_type((AngusUnavailableError, _BrokenOffError)),
-    "reraise": True,
-}
 
 
 class AngusClient:
@@ -81,7 +56,7 @@ class AngusClient:
         self._settings = settings
         self._on_token = on_token
         self._alone = threading.Lock()
-        self._retrying = tenacity.Retrying(sleep=sleep, **RETRIES)
+        self._retrying = tenacity.Retrying(sleep=sleep, **POLICY)
         self._session = requests.Session()
         # An auth of its own, even an idle one, keeps requests from putting a .netrc entry in place of our header.
         self._session.auth = lambda prepared: prepared
@@ -105,7 +80,7 @@ class AngusClient:
     def run(self, flow: Flow[T]) -> T:
         """Send what a flow of the protocol asks for and return its result.
 
-        :raises AngusUnavailableError: no answer, or 429 or 5xx, also after ``ATTEMPTS`` attempts.
+        :raises AngusUnavailableError: no answer, or 429 or 5xx, also when asked again, see retrying.py.
         :raises AngusError: whatever the flow makes of the answers.
         """
         sent: Answer | str | None = None
@@ -161,7 +136,7 @@ class AngusClient:
             raise self._too_slow(request) from error
         except urllib3.exceptions.HTTPError as error:
             broken = f"{request}: the answer broke off after {len(body)} bytes: {_cause(error)}."
-            raise _BrokenOffError(broken) from error
+            raise BrokenOffError(broken) from error
         return bytes(body)
 
     def _too_slow(self, request: Request) -> AngusUnavailableError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -14,8 +15,9 @@ from airflow_provider_angus.interval import Interval, explicit_interval
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from airflow_provider_angus.async_client import AngusAsyncClient
     from airflow_provider_angus.client import AngusClient
-    from airflow_provider_angus.connection import Settings
+    from airflow_provider_angus.connection import AirflowConnection, Settings
     from airflow_provider_angus.entities import Row
     from airflow_provider_angus.interval import DateLike
     from airflow_provider_angus.protocol import Pages
@@ -50,6 +52,21 @@ class AngusHook(BaseHook):
 
             self._client = AngusClient(self._settings(), on_token=mask_secret)
         return self._client
+
+    async def get_async_conn(self) -> AngusAsyncClient:
+        """Return a client for the event loop of a triggerer; the connection is read without blocking it.
+
+        :raises AngusAuthError: the connection does not exist, is incomplete or holds what cannot be used.
+        """
+        from airflow.providers.common.compat.connection import get_async_connection, get_async_extra_dejson
+
+        from airflow_provider_angus.async_client import AngusAsyncClient
+
+        try:
+            connection = await get_async_connection(self.angus_conn_id, hook=self)
+        except AirflowNotFoundException as error:
+            raise self._not_found() from error
+        return AngusAsyncClient(self._read(connection, await get_async_extra_dejson(connection)), on_token=_amask)
 
     def iter_entities(
         self, metrics: str | Iterable[str], from_date: DateLike, to_date: DateLike, time: str = "global"
@@ -124,15 +141,27 @@ class AngusHook(BaseHook):
         return {key.replace("-", "_"): value for key, value in CONNECTION_FIELD_BEHAVIOUR.items()}
 
     def _settings(self) -> Settings:
-        from airflow_provider_angus.connection import read_settings
-
         try:
             connection = self.get_connection(self.angus_conn_id)
         except AirflowNotFoundException as error:
-            raise AngusAuthError(
-                f"There is no connection {self.angus_conn_id!r}: create it with the type Angus.ai."
-            ) from error
-        extra = connection.extra_dejson
-        settings = read_settings(connection, extra if isinstance(extra, dict) else {})
-        mask_secret(settings.credentials.access_token)
-        return settings
+            raise self._not_found() from error
+        # Airflow masks a connection's password itself, where it reads it.
+        return self._read(connection, connection.extra_dejson)
+
+    def _read(self, connection: AirflowConnection, extra: object) -> Settings:
+        from airflow_provider_angus.connection import read_settings
+
+        return read_settings(connection, extra if isinstance(extra, dict) else {})
+
+    def _not_found(self) -> AngusAuthError:
+        return AngusAuthError(f"There is no connection {self.angus_conn_id!r}: create it with the type Angus.ai.")
+
+
+async def _amask(secret: str) -> None:
+    """Mask a secret from an event loop, on which Airflow's ``mask_secret`` must not run."""
+    try:
+        from airflow.sdk.log import amask_secret
+    except ImportError:
+        await asyncio.to_thread(mask_secret, secret)
+    else:
+        await amask_secret(secret)

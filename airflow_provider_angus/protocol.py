@@ -1,9 +1,9 @@
 """What to send to Angus and what an answer means: tokens, 401, pages. Pure, sans-IO.
 
 The rules are generators. A *flow* yields a :class:`~airflow_provider_angus.answers.Request` and is sent the
-:class:`~airflow_provider_angus.answers.Answer` to it; what it returns is its result. A driver (client.py has the one
-for workers) is then a loop of a few lines, and no rule stands twice. A flow may also yield :class:`Alone`, a flow that must not run twice at a time for the same
-credentials in this process; the driver takes a lock, runs it and sends back its result.
+:class:`~airflow_provider_angus.answers.Answer` to it; what it returns is its result. A driver (client.py for workers,
+async_client.py for triggerers) is then a loop of a few lines, and no rule stands twice. A flow may also yield
+:class:`Alone`, a flow that must not run twice at a time; the driver sees to that and sends back its result.
 
 The rules come from the API page: the token's POST needs its slash, a token need not be readable, refusals carry
 messages meant for people, pages are asked for by number (``next_page`` is never followed, so that no answer can send

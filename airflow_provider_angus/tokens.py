@@ -55,3 +55,7 @@ def _expiry(token: str) -> float | None:
     except jwt.InvalidTokenError:
         return None
     return float(expires) if isinstance(expires, int | float) else None
+
+
+#: The tokens of this process, shared by everything in it.
+TOKENS = TokenCache()

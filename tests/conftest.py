@@ -59,8 +59,8 @@ def airflow(_airflow: Airflow, capfd: pytest.CaptureFixture[str], caplog: pytest
 @pytest.fixture
 def sandbox() -> Iterator[Sandbox]:
     """A local Angus that has been asked nothing yet; tokens of earlier tests are forgotten."""
-    from airflow_provider_angus.client import TOKENS
     from airflow_provider_angus.sandbox import Sandbox
+    from airflow_provider_angus.tokens import TOKENS
 
     TOKENS.clear()
     with Sandbox() as sandbox:

@@ -184,9 +184,9 @@ def test_a_stream_that_may_not_be_read_is_said(sandbox: Sandbox, connect: Any) -
 def test_an_unreachable_host_is_said(
     sandbox: Sandbox, connect: Any, monkeypatch: pytest.MonkeyPatch, field: str
 ) -> None:
-    from airflow_provider_angus import client
+    from airflow_provider_angus import retrying
 
-    monkeypatch.setitem(client.RETRIES, "wait", lambda _: 0)
+    monkeypatch.setitem(retrying.POLICY, "wait", lambda _: 0)
     nobody = "http://127.0.0.1:1"
     connect(changed(sandbox, host=nobody) if field == "host" else changed(sandbox, {"console_url": nobody}))
     well, sentence = AngusHook().test_connection()

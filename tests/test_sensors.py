@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from airflow.timetables.interval import CronDataIntervalTimetable
 
-from airflow_provider_angus import client
+from airflow_provider_angus import retrying
 from airflow_provider_angus.exceptions import (
     AngusAuthError,
     AngusIntervalError,
@@ -43,7 +43,7 @@ def _no_second_attempts(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the client give up after one attempt, so that each failure of the API is one of the sensor's."""
     import tenacity
 
-    monkeypatch.setitem(client.RETRIES, "stop", tenacity.stop_after_attempt(1))
+    monkeypatch.setitem(retrying.POLICY, "stop", tenacity.stop_after_attempt(1))
 
 
 def at_look(sandbox: Sandbox, look: int, happens: Callable[[], object]) -> None:

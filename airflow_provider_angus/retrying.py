@@ -1,0 +1,35 @@
+"""When one request is sent again: the one policy of both drivers, for tenacity."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import tenacity
+
+from airflow_provider_angus.exceptions import AngusResponseError, AngusUnavailableError
+
+#: How often one request is sent at most, before its error is the caller's.
+ATTEMPTS = 4
+
+#: The longest wait between two attempts in seconds, also where ``Retry-After`` asks for more.
+LONGEST_WAIT = 60.0
+
+_backoff = tenacity.wait_exponential_jitter(initial=0.5, max=10.0, jitter=0.5)
+
+
+class BrokenOffError(AngusResponseError):
+    """An answer that ended before it was whole; asked for again, like an API that is away."""
+
+
+def _wait(state: tenacity.RetryCallState) -> float:
+    asked = getattr(state.outcome and state.outcome.exception(), "retry_after", None)
+    return _backoff(state) if asked is None else min(max(asked, 0.0), LONGEST_WAIT)
+
+
+#: The arguments of a ``tenacity.Retrying`` or ``AsyncRetrying``.
+POLICY: dict[str, Any] = {
+    "stop": tenacity.stop_after_attempt(ATTEMPTS),
+    "wait": _wait,
+    "retry": tenacity.retry_if_exception_type((AngusUnavailableError, BrokenOffError)),
+    "reraise": True,
+}
