@@ -80,6 +80,9 @@ def get_provider_info() -> dict[str, Any]:
         "hooks": [{"integration-name": integration, "python-modules": [f"{_PACKAGE}.hooks"]}],
         "operators": [{"integration-name": integration, "python-modules": [f"{_PACKAGE}.operators"]}],
         "sensors": [{"integration-name": integration, "python-modules": [f"{_PACKAGE}.sensors"]}],
+        "triggers": [
+            {"integration-name": integration, "python-modules": [f"{_PACKAGE}.triggers", f"{_PACKAGE}.watchers"]}
+        ],
         "connection-types": [
             {
                 "connection-type": "angus",

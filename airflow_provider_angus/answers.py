@@ -7,6 +7,7 @@ Refusals carry messages meant for people (the API page): a Django-REST list per 
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
 
 #: How much of the API's own words a message quotes, in characters.
 WORDS_QUOTED = 300
+
+#: From how many characters on a secret is looked for in an answer that may echo it.
+SHORTEST_SECRET = 8
 
 
 @dataclass(frozen=True)
@@ -63,7 +67,8 @@ def raise_if_unavailable(request: Request, answer: Answer) -> None:
     :raises AngusUnavailableError: the status is 429 or 5xx; its ``retry_after`` holds the seconds the API asks for.
     """
     if answer.status == 429 or answer.status >= 500:  # noqa: PLR2004 (status codes are names enough)
-        error = AngusUnavailableError(f"{request} was answered {answer.status}: {words_of(request, answer)}")
+        words = words_of(masked(request, answer))
+        error = AngusUnavailableError(f"{request} was answered {answer.status}: {words}")
         error.retry_after = _retry_after(answer)
         raise error
 
@@ -73,27 +78,30 @@ def unexpected(request: Request, answer: Answer, setting: str) -> AngusResponseE
 
     :param setting: the connection's field that says where the request went.
     """
-    to = f" to {answer.headers['Location']}" if answer.headers.get("Location") else ""
+    location = _hidden(request, answer.headers.get("Location", ""))
+    to = f" to {location[:WORDS_QUOTED]}" if location else ""
     return AngusResponseError(
-        f"{request} was answered {answer.status}{to}: {words_of(request, answer)} "
+        f"{request} was answered {answer.status}{to}: {words_of(answer)} "
         f"Check that the connection's {setting} is an Angus server."
     )
 
 
-def json_object(request: Request, answer: Answer) -> dict[str, Any]:
+def json_object(request: Request, answer: Answer, *, quoted: bool = True) -> dict[str, Any]:
     """Return the JSON object that an answer is.
 
+    :param quoted: whether a message may show what it is instead; not where there may be a token in it.
     :raises AngusResponseError: it is not JSON, says a key twice, or is no object.
     """
     try:
         value = _parsed(answer.body)
     except (ValueError, RecursionError) as error:
-        words = words_of(request, answer)
+        words = words_of(answer) if quoted else "(not shown, as it may hold a token)."
         raise AngusResponseError(
             f"{request} was answered {answer.status} with what is not JSON ({error}): {words}"
         ) from error
     if not isinstance(value, dict):
-        raise AngusResponseError(f"{request} was answered {answer.status} with {kind(value)}, not an object.")
+        what = kind(value) if quoted or value is None else type(value).__name__
+        raise AngusResponseError(f"{request} was answered {answer.status} with {what}, not an object.")
     return value
 
 
@@ -114,13 +122,36 @@ def _parsed(body: bytes) -> Any:
     def no_constant(name: str) -> None:
         raise ValueError(f"{name} is no JSON number")
 
-    return json.loads(body, object_pairs_hook=without_repetitions, parse_constant=no_constant)
+    def finite(digits: str) -> float:
+        if math.isinf(number := float(digits)):
+            raise ValueError(f"{digits[:50]} is too large a number")
+        return number
+
+    try:
+        text = body.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        # Without its cause, whose repr shows the whole body.
+        raise ValueError(f"no UTF-8 at byte {error.start}") from None
+    return json.loads(text, object_pairs_hook=without_repetitions, parse_constant=no_constant, parse_float=finite)
 
 
-def words_of(request: Request, answer: Answer) -> str:
-    """Return what the API itself says, as a sentence, cut short and without the secrets that it may have echoed."""
-    if answer.status == 200 and request.body:  # noqa: PLR2004 (status codes are names enough)
-        return "(not shown, as it may hold a token)."
+def masked(request: Request, answer: Answer) -> Answer:
+    """Return an answer without the request's secrets that it may have echoed: whatever is made of it shows none."""
+    body = _hidden(request, answer.body.decode(errors="surrogateescape")).encode(errors="surrogateescape")
+    return Answer(answer.status, answer.headers, body)
+
+
+def _hidden(request: Request, text: str) -> str:
+    for secret in (request.token or "", (request.body or {}).get("access_token", "")):
+        # A shorter one would be found by chance in an honest answer.
+        if len(secret) >= SHORTEST_SECRET:
+            # As it is, and as JSON writes it.
+            text = text.replace(secret, "***").replace(json.dumps(secret)[1:-1], "***")
+    return text
+
+
+def words_of(answer: Answer) -> str:
+    """Return what the API itself says, as a sentence, cut short."""
     try:
         said = _parsed(answer.body)
     except (ValueError, RecursionError):
@@ -129,8 +160,6 @@ def words_of(request: Request, answer: Answer) -> str:
         fields = (_field_words(name, value) for name, value in said.items())
         said = ": ".join(fields) if said.keys() <= {"code", "message"} else " ".join(fields)
     words = " ".join(str(said).split()) or "(nothing)"
-    for secret in (request.token, (request.body or {}).get("access_token")):
-        words = words.replace(secret, "***") if secret else words
     words = words if len(words) <= WORDS_QUOTED else words[:WORDS_QUOTED] + "…"
     return words if words[-1] in ".!?…" else words + "."
 
@@ -146,7 +175,7 @@ def _retry_after(answer: Answer) -> float | None:
         return float(value)
     try:
         return (parsedate_to_datetime(value) - datetime.now(UTC)).total_seconds()
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, OverflowError):
         return None
 
 

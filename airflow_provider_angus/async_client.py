@@ -19,7 +19,7 @@ import tenacity
 from airflow_provider_angus.answers import Answer, raise_if_unavailable
 from airflow_provider_angus.exceptions import AngusAuthError, AngusUnavailableError
 from airflow_provider_angus.protocol import Alone, Pages, Stream
-from airflow_provider_angus.retrying import POLICY, BrokenOffError
+from airflow_provider_angus.retrying import POLICY, broken_off
 from airflow_provider_angus.tokens import TOKENS
 
 if TYPE_CHECKING:
@@ -118,7 +118,7 @@ async def _exchange(http: httpx.AsyncClient, request: Request) -> Answer:
     except (httpx.TransportError, httpx.DecodingError) as error:
         reason = str(error).rstrip(".") or type(error).__name__
         if begun:
-            raise BrokenOffError(f"{request}: the answer broke off: {reason}.") from error
+            raise broken_off(request, reason) from error
         raise AngusUnavailableError(f"{request} got no answer: {reason}.") from error
 
 

@@ -6,13 +6,14 @@ minimum, where one is given. Empty buckets come as zeros, so only the user knows
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from airflow_provider_angus.entities import MEANS, bucket_starts, columns, totals
 from airflow_provider_angus.exceptions import AngusRequestError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Sequence
     from datetime import datetime, timedelta
 
     from airflow_provider_angus.entities import Row
@@ -28,6 +29,8 @@ def check_minimum(minimum: Mapping[str, float] | None, metrics: Iterable[str]) -
     :param metrics: the metrics that are asked for, as ``entities.check_metrics`` returns them.
     :raises AngusRequestError: a column belongs to no metric asked for or does not add up, or a number is none.
     """
+    if minimum is not None and not isinstance(minimum, Mapping):
+        raise AngusRequestError(f"minimum must be a dict of columns and numbers, got {minimum!r}.")
     allowed = [column for column in columns(metrics)[3:] if column not in MEANS]
     for column, least in (minimum or {}).items():
         if column not in allowed:
@@ -35,7 +38,7 @@ def check_minimum(minimum: Mapping[str, float] | None, metrics: Iterable[str]) -
                 f"minimum names {column!r}, but of the metrics asked for only these add up over an interval: "
                 f"{', '.join(allowed) or 'none'}."
             )
-        if isinstance(least, bool) or not isinstance(least, int | float):
+        if isinstance(least, bool) or not isinstance(least, int | float) or least != least:  # noqa: PLR0124 (NaN)
             raise AngusRequestError(f"minimum[{column!r}] must be a number, got {least!r}.")
 
 

@@ -17,7 +17,7 @@ import urllib3
 from airflow_provider_angus.answers import Answer, raise_if_unavailable
 from airflow_provider_angus.exceptions import AngusAuthError, AngusUnavailableError
 from airflow_provider_angus.protocol import Alone, Pages, Stream
-from airflow_provider_angus.retrying import POLICY, BrokenOffError
+from airflow_provider_angus.retrying import POLICY, broken_off
 from airflow_provider_angus.tokens import TOKENS
 
 if TYPE_CHECKING:
@@ -31,7 +31,21 @@ if TYPE_CHECKING:
 
     T = TypeVar("T")
 
+_UNSENDABLE = (
+    requests.exceptions.InvalidURL,
+    requests.exceptions.InvalidSchema,
+    urllib3.exceptions.LocationValueError,
+)
 _READ_SIZE = 1 << 16
+
+
+class _Session(requests.Session):
+    def get_redirect_target(self, resp: requests.Response) -> None:
+        """Name none: else requests reads a redirect's body without our deadline, and fails on a strange Location."""
+
+
+# Whoever fetches a token for some credentials does so alone in this process.
+_ALONE: dict[str, threading.Lock] = {}
 
 
 class AngusClient:
@@ -55,9 +69,8 @@ class AngusClient:
         self.stream = Stream(settings.credentials, settings.console_url, settings.data_url, tokens)
         self._settings = settings
         self._on_token = on_token
-        self._alone = threading.Lock()
         self._retrying = tenacity.Retrying(sleep=sleep, **POLICY)
-        self._session = requests.Session()
+        self._session = _Session()
         # An auth of its own, even an idle one, keeps requests from putting a .netrc entry in place of our header.
         self._session.auth = lambda prepared: prepared
 
@@ -91,7 +104,7 @@ class AngusClient:
                 result: T = end.value
                 return result
             if isinstance(step, Alone):
-                with self._alone:
+                with _ALONE.setdefault(step.key, threading.Lock()):
                     sent = self.run(step.flow)
                 self._on_token(sent)
             else:
@@ -116,7 +129,7 @@ class AngusClient:
                 answer = Answer(response.status_code, response.headers, self._read(request, response, deadline))
         except requests.Timeout as error:
             raise self._too_slow(request) from error
-        except requests.exceptions.InvalidURL as error:
+        except _UNSENDABLE as error:
             raise AngusAuthError(f"{request} cannot be sent, check the connection's URLs and proxy: {error}") from error
         except requests.RequestException as error:
             raise AngusUnavailableError(f"{request} got no answer: {_cause(error)}.") from error
@@ -135,8 +148,7 @@ class AngusClient:
         except urllib3.exceptions.ReadTimeoutError as error:
             raise self._too_slow(request) from error
         except urllib3.exceptions.HTTPError as error:
-            broken = f"{request}: the answer broke off after {len(body)} bytes: {_cause(error)}."
-            raise BrokenOffError(broken) from error
+            raise broken_off(request, _cause(error)) from error
         return bytes(body)
 
     def _too_slow(self, request: Request) -> AngusUnavailableError:
@@ -145,7 +157,7 @@ class AngusClient:
 
 def _cause(error: BaseException) -> str:
     """Return the innermost reason of a network error, which is the one a person can act on."""
-    while isinstance(inner := getattr(error, "reason", None) or (error.args[0] if error.args else None), Exception):
+    while isinstance(inner := getattr(error, "reason", None) or (error.args or [None])[-1], Exception):
         error = inner
     text = str(error).rsplit(">: ", 1)[-1] or type(error).__name__
     return text.rstrip(".")

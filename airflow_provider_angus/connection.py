@@ -9,7 +9,7 @@ from __future__ import annotations
 import ipaddress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from airflow_provider_angus.exceptions import AngusAuthError
 from airflow_provider_angus.protocol import Credentials
@@ -20,8 +20,10 @@ if TYPE_CHECKING:
 DATA_URL = "https://data.angus.ai"
 CONSOLE_URL = "https://console.angus.ai"
 TIMEOUT = 30.0
+LONGEST_TIMEOUT = 86_400.0
 
 _TRUE = {"true", "yes", "y", "on", "1"}
+_PROXY_SCHEMES = {"http", "https", "socks4", "socks4a", "socks5", "socks5h"}
 _FALSE = {"false", "no", "n", "off", "0"}
 
 
@@ -68,12 +70,13 @@ def read_settings(connection: AirflowConnection, extra: Mapping[str, Any]) -> Se
 
     def text(name: str) -> str:
         values = (extra.get(name), extra.get(f"extra__angus__{name}"))
-        return next((str(value).strip() for value in values if value not in (None, "")), "")
+        return next(filter(None, (str(value).strip() for value in values if value is not None)), "")
 
     def wrong(what: str) -> AngusAuthError:
         return AngusAuthError(f"Connection {connection.conn_id!r} {what}.")
 
-    username, access_token, client_id = connection.login or "", connection.password or "", text("client_id")
+    username, access_token = (connection.login or "").strip(), (connection.password or "").strip()
+    client_id = text("client_id")
     required = {
         "Login (the console login)": username,
         "Password (the stream's access token)": access_token,
@@ -84,24 +87,34 @@ def read_settings(connection: AirflowConnection, extra: Mapping[str, Any]) -> Se
     try:
         return Settings(
             credentials=Credentials(username, client_id, access_token),
-            data_url=_with_port(_url("Host", connection.host or DATA_URL), connection.port),
+            data_url=_with_port(_url("Host", (connection.host or "").strip() or DATA_URL), connection.port),
             console_url=_url("console_url", text("console_url") or CONSOLE_URL),
             timeout=_seconds(text("timeout")),
             verify=_verify(text("verify")),
-            proxy=text("proxy") or None,
+            proxy=_proxy(text("proxy")),
         )
     except ValueError as error:
         raise wrong(f"cannot be used: {error}") from error
 
 
 def _url(name: str, value: str) -> str:
-    url = value.strip().rstrip("/")
-    parts = urlsplit(url if "://" in url else f"https://{url}")
-    if not parts.hostname or parts.query or parts.fragment or "@" in parts.netloc:
+    url = value.strip()
+    parts = _split(url if "://" in url else f"https://{url}")
+    if not parts or parts.query or parts.fragment or "@" in parts.netloc:
         raise ValueError(f"{name} is not a URL of the form https://host[:port]")
-    if parts.scheme != "https" and not (parts.scheme == "http" and _is_loopback(parts.hostname)):
+    if parts.scheme != "https" and not (parts.scheme == "http" and _is_loopback(parts.hostname or "")):
         raise ValueError(f"{name} is {parts.geturl()!r}, but credentials travel over https only (http: loopback only)")
-    return parts.geturl()
+    return parts._replace(path=parts.path.rstrip("/"), query="", fragment="").geturl()
+
+
+def _split(url: str) -> SplitResult | None:
+    """Return the parts of a URL, or None where it has no host or no port that one could call."""
+    try:
+        parts = urlsplit(url)
+        callable_ = parts.hostname and parts.port != 0
+    except ValueError:
+        return None
+    return parts if callable_ else None
 
 
 def _with_port(url: str, port: int | None) -> str:
@@ -110,6 +123,8 @@ def _with_port(url: str, port: int | None) -> str:
         return url
     if parts.port:
         raise ValueError(f"Host names port {parts.port} and Port says {port}")
+    if not 0 < port < 2**16:
+        raise ValueError(f"Port must be between 1 and 65535, got {port}")
     return parts._replace(netloc=f"{parts.netloc}:{port}").geturl()
 
 
@@ -125,9 +140,17 @@ def _seconds(value: str) -> float:
         seconds = float(value or TIMEOUT)
     except ValueError:
         seconds = 0.0
-    if not 0 < seconds < float("inf"):
-        raise ValueError(f"timeout must be a number of seconds above zero, got {value!r}")
+    if not 0 < seconds <= LONGEST_TIMEOUT:
+        raise ValueError(f"timeout must be a number of seconds above zero and at most a day, got {value!r}")
     return seconds
+
+
+def _proxy(value: str) -> str | None:
+    parts = _split(value if "://" in value else f"http://{value}")
+    if value and not (parts and parts.scheme in _PROXY_SCHEMES):
+        # Without the value, which may hold a password.
+        raise ValueError("proxy is not a URL of the form http://[user:password@]host[:port]")
+    return value or None
 
 
 def _verify(value: str) -> bool | str:

@@ -7,6 +7,7 @@ may also return the bucket that starts at midnight.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,7 @@ from airflow_provider_angus.exceptions import AngusRequestError, AngusResponseEr
 from airflow_provider_angus.interval import Interval
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
     Row = dict[str, Any]
 
@@ -45,7 +46,8 @@ BUCKET_LENGTHS: dict[str, timedelta | None] = {
 }
 
 
-_DOCUMENTED_COLUMNS = {column for keys in METRICS.values() for column in keys.values()}
+_KEY_COLUMNS = ("stream", "bucket_start", "bucket_end")
+_TAKEN_COLUMNS = {*_KEY_COLUMNS, *(column for keys in METRICS.values() for column in keys.values())}
 
 
 def check_metrics(metrics: str | Iterable[str]) -> list[str]:
@@ -54,9 +56,9 @@ def check_metrics(metrics: str | Iterable[str]) -> list[str]:
     :param metrics: names, or one text with commas between them.
     :raises AngusRequestError: there is none, or one is not a metric of the API.
     """
-    names = metrics.split(",") if isinstance(metrics, str) else list(metrics)
+    names = metrics.split(",") if isinstance(metrics, str) else metrics if isinstance(metrics, Iterable) else [metrics]
     asked = [name.strip() if isinstance(name, str) else name for name in names]
-    unknown = [name for name in asked if name not in METRICS]
+    unknown = [name for name in asked if not isinstance(name, str) or name not in METRICS]
     if unknown or not asked:
         wrong = f"Unknown metric {', '.join(map(repr, unknown))}" if unknown else "No metrics are asked for"
         raise AngusRequestError(f"{wrong}: metrics must be one or more of {', '.join(METRICS)}.")
@@ -69,7 +71,7 @@ def check_time(time: str) -> str:
     :param time: ``by_hour``, ``by_day`` or ``global``.
     :raises AngusRequestError: it is something else.
     """
-    if time not in BUCKET_LENGTHS:
+    if not isinstance(time, str) or time not in BUCKET_LENGTHS:
         raise AngusRequestError(f"Unknown time {time!r}: time must be one of {', '.join(BUCKET_LENGTHS)}.")
     return time
 
@@ -80,7 +82,7 @@ def columns(metrics: Iterable[str]) -> list[str]:
     :param metrics: names, as :func:`check_metrics` returns them.
     """
     documented = (column for metric in metrics for column in METRICS[metric].values())
-    return ["stream", "bucket_start", "bucket_end", *documented]
+    return [*_KEY_COLUMNS, *documented]
 
 
 def bucket_starts(interval: Interval, time: str) -> Iterator[datetime]:
@@ -96,6 +98,20 @@ def bucket_starts(interval: Interval, time: str) -> Iterator[datetime]:
         if length is None:
             return
         start += length
+
+
+def bucket_at(moment: datetime, time: str) -> Interval:
+    """Return the bucket that holds an instant, in UTC.
+
+    :param moment: in UTC.
+    :param time: ``by_hour`` or ``by_day``.
+    :raises AngusRequestError: ``time`` has no buckets of a length of their own.
+    """
+    length = BUCKET_LENGTHS[check_time(time)]
+    if length is None:
+        raise AngusRequestError(f"time must be by_hour or by_day here, got {time!r}.")
+    start = _floor(moment, time)
+    return Interval(start, start + length)
 
 
 def partial_buckets(interval: Interval, time: str) -> list[datetime]:
@@ -118,18 +134,20 @@ def read_bucket_key(key: str, interval: Interval, time: str) -> Interval:
     :param time: ``by_hour``, ``by_day`` or ``global``.
     :raises AngusResponseError: the key is not the start of such a bucket.
     """
-    length = BUCKET_LENGTHS[time]
+    length, shown = BUCKET_LENGTHS[time], key[:50]
     if length is None:
         if key != "global":
-            raise AngusResponseError(f"Asked for time=global, got a bucket {key!r}.")
+            raise AngusResponseError(f"Asked for time=global, got a bucket {shown!r}.")
         return interval
     try:
         start = datetime.fromisoformat(key)
-    except ValueError as error:
-        raise AngusResponseError(f"Asked for time={time}, got a bucket {key!r}, which is not a date.") from error
-    if start.tzinfo is None or (start := start.astimezone(UTC)) != _floor(start, time):
-        raise AngusResponseError(f"Asked for time={time}, got a bucket {key!r}, which starts at no UTC {time[3:]}.")
-    return Interval(start, start + length)
+        start = start.astimezone(UTC) if start.tzinfo else start
+        end = start + length
+    except (ValueError, OverflowError) as error:
+        raise AngusResponseError(f"Asked for time={time}, got a bucket {shown!r}, which is not a date.") from error
+    if start.tzinfo is None or start != _floor(start, time):
+        raise AngusResponseError(f"Asked for time={time}, got a bucket {shown!r}, which starts at no UTC {time[3:]}.")
+    return Interval(start, end)
 
 
 def read_row(stream: str, metrics: Iterable[str], bucket: Interval, values: object) -> Row:
@@ -154,12 +172,16 @@ def read_row(stream: str, metrics: Iterable[str], bucket: Interval, values: obje
         if numbers is None:
             continue
         if not isinstance(numbers, dict):
-            raise AngusResponseError(f"Bucket {start}: {metric} is {_shown(numbers)} where an object is documented.")
+            raise AngusResponseError(
+                f"Bucket {start}: {metric[:50]} is {_shown(numbers)} where an object is documented."
+            )
         documented = METRICS.get(metric, {})
         for key, value in numbers.items():
             column = documented.get(key) or f"{metric}_{key}"
-            if column in filled or (key not in documented and column in _DOCUMENTED_COLUMNS):
-                raise AngusResponseError(f"Bucket {start}: {key!r} of {metric} comes as {column}, which is taken.")
+            if column in filled or (key not in documented and column in _TAKEN_COLUMNS):
+                raise AngusResponseError(
+                    f"Bucket {start}: {key[:50]!r} of {metric[:50]} comes as {column[:50]}, which is taken."
+                )
             if key in documented and not _is_number_or_null(value):
                 raise AngusResponseError(
                     f"Bucket {start}: {key!r} of {metric} is {_shown(value)} where a number is documented."

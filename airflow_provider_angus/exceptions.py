@@ -39,6 +39,9 @@ class AngusUnavailableError(AngusError):
 class AngusResponseError(AngusError):
     """An answer that is not what the API documents: HTML, a body cut short, a total that does not add up."""
 
+    #: Whether it ended before it was whole, so that the same request may well be answered in full.
+    broken_off: bool = False
+
 
 class AngusRequestError(AngusError, AirflowFailException):
     """The request itself is wrong (unknown metric, HTTP 400): asking again cannot help, so Airflow does not."""

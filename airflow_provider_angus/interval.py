@@ -131,7 +131,10 @@ def _instant(name: str, value: DateLike) -> datetime:
     else:
         moment = value
     if isinstance(moment, datetime):
-        return _utc(moment)
+        try:
+            return _utc(moment)
+        except OverflowError as error:
+            raise AngusIntervalError(f"{name}={value!r} is outside of the years 1 to 9999 in UTC.") from error
     if isinstance(moment, date):
         return datetime.combine(moment, time(), UTC)
     raise AngusIntervalError(f"{name} must be a date, a datetime or an ISO 8601 text, got {value!r}.")
@@ -147,7 +150,14 @@ def _shifted(moment: datetime, interval: timedelta, sign: int, context: Mapping[
     if not isinstance(interval, pendulum.Duration):
         return _utc(moment) + sign * interval
     dag = context.get("dag")
-    zone = getattr(getattr(dag, "timetable", None), "timezone", None) or getattr(dag, "timezone", None) or "UTC"
+    timetable = getattr(dag, "timetable", None)
+    # Airflow 2.11's cron timetables keep their time zone to themselves.
+    zones = (
+        getattr(timetable, "timezone", None),
+        getattr(timetable, "_timezone", None),
+        getattr(dag, "timezone", None),
+    )
+    zone = next(filter(None, zones), "UTC")
     local = pendulum.instance(_utc(moment)).in_timezone(zone)
     shifted = local.add(
         years=sign * interval.years,
@@ -158,4 +168,12 @@ def _shifted(moment: datetime, interval: timedelta, sign: int, context: Mapping[
         seconds=sign * interval.remaining_seconds,
         microseconds=sign * interval.microseconds,
     )
+    if local == _day_start(local) and not interval.seconds and not interval.microseconds:
+        # Where daylight saving skips midnight, that day starts later: whole days go from start to start.
+        shifted = _day_start(shifted)
     return _utc(shifted)
+
+
+def _day_start(local: pendulum.DateTime) -> pendulum.DateTime:
+    # Not start_of("day"), which falls into the day before where midnight is skipped.
+    return pendulum.datetime(local.year, local.month, local.day, tz=local.timezone or "UTC")

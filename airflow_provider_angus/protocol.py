@@ -19,7 +19,7 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from airflow_provider_angus.answers import Request, is_json_object, json_object, kind, unexpected, words_of
+from airflow_provider_angus.answers import Request, is_json_object, json_object, kind, masked, unexpected, words_of
 from airflow_provider_angus.entities import check_metrics, check_time, read_bucket_key, read_row
 from airflow_provider_angus.exceptions import AngusAuthError, AngusRequestError, AngusResponseError
 
@@ -91,22 +91,23 @@ class Stream:
         """
         token = self._tokens.get(self._key) or (yield self._new_token())
         request = Request("GET", self._entities_url, params, token=token)
-        answer = yield request
+        answer = masked(request, (yield request))
         if answer.status == 401:  # noqa: PLR2004 (status codes are names enough)
             self._tokens.drop(self._key, token)
             token = yield self._new_token()
             request = Request("GET", self._entities_url, params, token=token)
-            answer = yield request
+            answer = masked(request, (yield request))
         match answer.status:
             case 200:
                 return json_object(request, answer)
             case 401 | 403:
+                new = ", also with a new token" if answer.status == 401 else ""  # noqa: PLR2004 (as above)
                 raise AngusAuthError(
-                    f"{request} was refused with {answer.status}, also with a fresh token: {words_of(request, answer)} "
+                    f"{request} was refused with {answer.status}{new}: {words_of(answer)} "
                     f"Check that this console login may read the stream {self.credentials.client_id!r}."
                 )
             case 400:
-                words = words_of(request, answer)
+                words = words_of(answer)
                 raise AngusRequestError(f"{request} was refused with 400: {words} Asking again cannot help.")
         raise unexpected(request, answer, "Host")
 
@@ -120,10 +121,10 @@ class Stream:
         who = self.credentials
         body = {"username": who.username, "client_id": who.client_id, "access_token": who.access_token}
         request = Request("POST", self._token_url, body=body)
-        answer = yield request
+        answer = masked(request, (yield request))
         match answer.status:
             case 200:
-                token = json_object(request, answer).get("token")
+                token = json_object(request, answer, quoted=False).get("token")
                 if not isinstance(token, str) or not re.fullmatch(r"[!-~]+", token):
                     # The answer is not quoted: what it has in place of a token may be one.
                     raise AngusResponseError(f"{request} was answered 200 without a token. Check console_url.")
@@ -131,7 +132,7 @@ class Stream:
                 return token
             case 400 | 401 | 403 if is_json_object(answer):
                 raise AngusAuthError(
-                    f"{request} refused the credentials with {answer.status}: {words_of(request, answer)} "
+                    f"{request} refused the credentials with {answer.status}: {words_of(answer)} "
                     "Check Login (the console login), Password (the stream's access token) and client_id."
                 )
         raise unexpected(request, answer, "console_url")
@@ -193,7 +194,7 @@ class Pages:
             raise self._wrong(f"entities is {kind(entities)}, not an object")
         for name, asked in (("time", self.time), ("page", self.page)):
             if answer.get(name, asked) != asked:
-                raise self._wrong(f"{name} is {answer[name]!r}, asked for was {asked!r}")
+                raise self._wrong(f"{name} is {kind(answer[name])}, asked for was {asked!r}")
         promised = []
         for name, so_far in (("total_results", self._total_results), ("nb_of_pages", self.nb_of_pages)):
             number = answer.get(name)
@@ -209,7 +210,8 @@ class Pages:
         if new < here:
             raise self._wrong("a bucket came twice")
         collected, total = len(self._buckets), self._total_results
-        if collected > (total or 0) or (self.finished and collected != total) or (not self.finished and not here):
+        short = collected != total if self.finished else not here
+        if short or collected > (total or 0) or (here and not self.nb_of_pages):
             pages = f"{self.page} of {self.nb_of_pages} pages"
             raise self._wrong(f"{collected} buckets came with {pages}, but total_results is {total}")
 

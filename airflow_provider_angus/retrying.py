@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import tenacity
 
 from airflow_provider_angus.exceptions import AngusResponseError, AngusUnavailableError
+
+if TYPE_CHECKING:
+    from airflow_provider_angus.answers import Request
 
 #: How often one request is sent at most, before its error is the caller's.
 ATTEMPTS = 4
@@ -17,8 +20,15 @@ LONGEST_WAIT = 60.0
 _backoff = tenacity.wait_exponential_jitter(initial=0.5, max=10.0, jitter=0.5)
 
 
-class BrokenOffError(AngusResponseError):
-    """An answer that ended before it was whole; asked for again, like an API that is away."""
+def broken_off(request: Request, reason: str) -> AngusResponseError:
+    """Return the error of an answer that ended before it was whole."""
+    error = AngusResponseError(f"{request}: the answer broke off: {reason}.")
+    error.broken_off = True
+    return error
+
+
+def _may_help(error: BaseException) -> bool:
+    return isinstance(error, AngusUnavailableError) or getattr(error, "broken_off", False)
 
 
 def _wait(state: tenacity.RetryCallState) -> float:
@@ -30,6 +40,6 @@ def _wait(state: tenacity.RetryCallState) -> float:
 POLICY: dict[str, Any] = {
     "stop": tenacity.stop_after_attempt(ATTEMPTS),
     "wait": _wait,
-    "retry": tenacity.retry_if_exception_type((AngusUnavailableError, BrokenOffError)),
+    "retry": tenacity.retry_if_exception(_may_help),
     "reraise": True,
 }

@@ -52,9 +52,9 @@ def _expiry(token: str) -> float | None:
 
     try:
         expires = jwt.decode(token, options={"verify_signature": False}).get("exp")
-    except jwt.InvalidTokenError:
+        return float(expires) if isinstance(expires, int | float) else None
+    except (jwt.InvalidTokenError, OverflowError, RecursionError):
         return None
-    return float(expires) if isinstance(expires, int | float) else None
 
 
 #: The tokens of this process, shared by everything in it.

@@ -22,6 +22,7 @@ from airflow_provider_angus.interval import run_interval
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from airflow_provider_angus.async_client import AngusAsyncClient
     from airflow_provider_angus.interval import Interval
 
 #: The version of the event that :class:`AngusEntitiesTrigger` sends; a worker believes no other.
@@ -132,20 +133,25 @@ class AngusEntitiesTrigger(BaseTrigger):
         wake = settled_at(interval, timedelta(seconds=self.settle))
         if self.first_look:
             wake = max(wake, datetime.fromisoformat(self.first_look))
+        hook = AngusHook(self.angus_conn_id)
+        client = None
         looks = 0
-        while await self._sleep_until(wake, deadline):
-            reason = await self._why_not_yet(interval)
+        while await sleep_until(wake, deadline):
+            # Read once, for a thousand triggers that read it at each look would keep Airflow's database busy.
+            client = client or await hook.get_async_conn()
+            reason = await self._why_not_yet(client, interval)
             if not reason:
                 self.log.info("The data of %s is there.", interval)
                 return
             self.log.info("Not yet: %s: %s", interval, reason)
             looks += 1
-            wake = datetime.now(UTC) + self._wait_after(looks)
+            wake = datetime.now(UTC) + wait_after(
+                looks, self.poke_interval, exponential_backoff=self.exponential_backoff, max_wait=self.max_wait
+            )
         self.log.info("The sensor's time is up.")
 
-    async def _why_not_yet(self, interval: Interval) -> str | None:
+    async def _why_not_yet(self, client: AngusAsyncClient, interval: Interval) -> str | None:
         try:
-            client = await AngusHook(self.angus_conn_id).get_async_conn()
             rows = await client.get_entities(self.metrics, interval, self.time)
         except (AngusUnavailableError, AngusResponseError) as error:
             self.failures += 1
@@ -168,17 +174,24 @@ class AngusEntitiesTrigger(BaseTrigger):
         timeout_after: datetime | None = getattr(self, "timeout_after", None)
         return timeout_after and timeout_after - timedelta(seconds=TIMEOUT_MARGIN)
 
-    def _wait_after(self, looks: int) -> timedelta:
-        exponent = min(looks - 1, _LARGEST_EXPONENT) if self.exponential_backoff else 0
-        longest = float("inf") if self.max_wait is None else self.max_wait
-        # A little jitter, so that sensors which began together do not go on asking together.
-        seconds = min(self.poke_interval * 2**exponent * random.uniform(1.0, 1.1), longest)  # noqa: S311
-        return timedelta(seconds=seconds)
 
-    async def _sleep_until(self, wake: datetime, deadline: datetime | None) -> bool:
-        """Sleep until an instant, or until the deadline where that comes first; return whether it was the former."""
-        until = min(wake, deadline) if deadline else wake
-        # In naps, because a clock that is set meanwhile does not change a sleep under way.
-        while (seconds := (until - datetime.now(UTC)).total_seconds()) > 0:  # noqa: ASYNC110 (no event to await)
-            await asyncio.sleep(min(seconds, _LONGEST_NAP))
-        return until == wake
+def wait_after(looks: int, poke_interval: float, *, exponential_backoff: bool, max_wait: float | None) -> timedelta:
+    """Return how long to wait after so many looks, with a little jitter: what began together does not go on together.
+
+    :param looks: how many there have been, at least one.
+    :param poke_interval: seconds between two looks.
+    :param exponential_backoff: whether each wait is twice as long as the one before.
+    :param max_wait: seconds that a wait may have grown to, or None.
+    """
+    exponent = min(looks - 1, _LARGEST_EXPONENT) if exponential_backoff else 0
+    seconds = poke_interval * 2**exponent * random.uniform(1.0, 1.1)  # noqa: S311 (no secret depends on it)
+    return timedelta(seconds=seconds if max_wait is None else min(seconds, max_wait))
+
+
+async def sleep_until(wake: datetime, deadline: datetime | None = None) -> bool:
+    """Sleep until an instant, or until the deadline where that comes first; return whether it was the former."""
+    until = min(wake, deadline) if deadline else wake
+    # In naps, because a clock that is set meanwhile does not change a sleep under way.
+    while (seconds := (until - datetime.now(UTC)).total_seconds()) > 0:  # noqa: ASYNC110 (no event to await)
+        await asyncio.sleep(min(seconds, _LONGEST_NAP))
+    return until == wake

@@ -70,13 +70,13 @@ class Airflow:
             build()
         return self.run_dag(dag, logical_date=logical_date, **run)
 
-    def load(self, folder: Path, dag_id: str) -> DAG:
-        """Return a DAG of a folder, as Airflow's DAG processor reads it; fails where any file there does not parse."""
+    def load(self, path: Path, dag_id: str) -> DAG:
+        """Return a DAG of a file, as Airflow's DAG processor reads it; fails where the file does not parse."""
         if AIRFLOW_3:
             from airflow.dag_processing.dagbag import DagBag
         else:
             from airflow.models import DagBag
-        bag = DagBag(folder)
+        bag = DagBag(path)
         assert bag.import_errors == {}
         return bag.dags[dag_id]
 

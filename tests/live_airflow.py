@@ -1,0 +1,131 @@
+"""A whole Airflow, scheduler and triggerer and all, in processes of its own, seen through its database and logs."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from airflow_runs import AIRFLOW_3
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+COMMANDS = ["api-server", "dag-processor", "scheduler", "triggerer"] if AIRFLOW_3 else ["scheduler", "triggerer"]
+
+
+@dataclass(frozen=True)
+class Task:
+    """A task instance as the database has it: state, number of tries, and its logs."""
+
+    state: str | None
+    tries: int
+    worker_log: str
+    trigger_log: str
+
+
+class LiveAirflow:
+    """Run a folder of DAGs under a scheduler and a triggerer, from ``start_all`` to ``close``.
+
+    :param home: an empty folder.
+    :param dags: the folder.
+    :param env: more environment variables for all processes, such as connections.
+    """
+
+    def __init__(self, home: Path, dags: Path, env: dict[str, str]) -> None:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        self.home = home
+        self._env = (
+            {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW")}
+            | {
+                "AIRFLOW_HOME": str(home),
+                "AIRFLOW__API__PORT": str(port),
+                "AIRFLOW__API__WORKERS": "1",
+                "AIRFLOW__API_AUTH__JWT_SECRET": "a secret of thirty-two bytes and more, for tests",
+                "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
+                "AIRFLOW__CORE__DAGS_FOLDER": str(dags),
+                "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"http://127.0.0.1:{port}/execution/",
+                "AIRFLOW__CORE__EXECUTOR": "LocalExecutor" if AIRFLOW_3 else "SequentialExecutor",
+                "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+                "AIRFLOW__CORE__PARALLELISM": "4",
+                "AIRFLOW__SCHEDULER__ENABLE_HEALTH_CHECK": "False",
+                "AIRFLOW__SCHEDULER__SCHEDULER_HEARTBEAT_SEC": "1",
+                "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.2",
+                "AIRFLOW__SCHEDULER__TRIGGER_TIMEOUT_CHECK_INTERVAL": "2",
+                "AIRFLOW__TRIGGERER__JOB_HEARTBEAT_SEC": "1",
+                "AIRFLOW__TRIGGERER__TRIGGERER_HEALTH_CHECK_THRESHOLD": "3",
+                "HOME": str(home),
+            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+            "PYTHONWARNINGS": "ignore",
+            }
+            | env
+        )
+        self._processes: dict[str, subprocess.Popen[bytes]] = {}
+        self.run("db", "migrate")
+
+    def run(self, *words: str) -> None:
+        """Run one of Airflow's commands to its end."""
+        subprocess.run(self._command(*words), env=self._env, check=True, capture_output=True)
+
+    def start_all(self) -> None:
+        """Start all processes."""
+        for command in COMMANDS:
+            self.start(command)
+
+    def _command(self, *words: str) -> list[str]:
+        return [sys.executable, "-m", "airflow", *words]
+
+    def start(self, command: str) -> None:
+        """Start one of Airflow's processes."""
+        output = (self.home / f"{command}.out").open("ab")
+        self._processes[command] = subprocess.Popen(
+            self._command(command), env=self._env, stdout=output, stderr=output, start_new_session=True
+        )
+
+    def kill(self, command: str) -> None:
+        """Kill one of Airflow's processes and its children, as a machine that goes away does."""
+        process = self._processes.pop(command)
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+    def close(self) -> None:
+        """Kill all processes."""
+        for command in list(self._processes):
+            self.kill(command)
+
+    def query(self, sql: str, *values: object) -> list[tuple[object, ...]]:
+        """Return what the metadata database says."""
+        database = sqlite3.connect(f"file:{self.home}/airflow.db?mode=ro", uri=True, timeout=30)
+        try:
+            return database.execute(sql, values).fetchall()
+        finally:
+            database.close()
+
+    def task(self, dag_id: str, task_id: str = "wait") -> Task:
+        """Return the task of the DAG's one run, with a state of None before it is there."""
+        found = self.query(
+            "SELECT state, try_number FROM task_instance WHERE (dag_id, task_id) = (?, ?)", dag_id, task_id
+        )
+        state, tries = found[0] if found else (None, 0)
+        logs: dict[bool, str] = {False: "", True: ""}
+        for path in sorted((self.home / "logs" / f"dag_id={dag_id}").rglob("*.log*")):
+            logs[".trigger." in path.name] += path.read_text(errors="replace")
+        return Task(state, tries, logs[False], logs[True])
+
+    def wait_until(self, happened: Callable[[], bool], seconds: float) -> bool:
+        """Return whether something happened within so many seconds."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            if happened():
+                return True
+            time.sleep(0.2)
+        return happened()
