@@ -117,7 +117,10 @@ class AngusEntitiesTrigger(BaseTrigger):
         return f"{__name__}.{type(self).__name__}", {name: getattr(self, name) for name in _ARGUMENTS}
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        """Yield one event, ``{"version": 1, "failures": how many in a row}``, when a worker should look again."""
+        """Yield one event when a worker should look again.
+
+        ``{"version": 1, "failures": how many in a row, "deadline": ISO 8601 or None}``
+        """
         try:
             await self._until_worth_a_look()
         except (AngusUnavailableError, AngusResponseError) as error:
@@ -126,7 +129,13 @@ class AngusEntitiesTrigger(BaseTrigger):
             self.failures -= 1
         except AngusError as error:
             self.log.warning("Waiting does not help: %s", error)
-        yield TriggerEvent({"version": EVENT_VERSION, "failures": self.failures})  # type: ignore[no-untyped-call]
+        deadline = self._own_deadline()
+        event = {
+            "version": EVENT_VERSION,
+            "failures": self.failures,
+            "deadline": deadline and deadline.isoformat(),
+        }
+        yield TriggerEvent(event)  # type: ignore[no-untyped-call]
 
     async def _until_worth_a_look(self) -> None:
         interval, deadline = self._asked_interval(), self._own_deadline()
