@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from airflow_runs import Airflow
 
     from airflow_provider_angus.sandbox import Sandbox
+    from airflow_provider_angus.tokens import TokenCache
 
 ROOT = Path(__file__).resolve().parent.parent
 HOME = ROOT / ".airflow" / version("apache-airflow")
@@ -72,3 +73,15 @@ def connection(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> str:
     """The ID of an Airflow connection to the sandbox's first stream: ``angus_default``."""
     monkeypatch.setenv("AIRFLOW_CONN_ANGUS_DEFAULT", sandbox.connection_json())
     return "angus_default"
+
+
+@pytest.fixture
+def signed_in() -> TokenCache:
+    """A cache that has the stream's token already."""
+    from dialogue import answer, drive, stream, token
+
+    from airflow_provider_angus.tokens import TokenCache
+
+    tokens = TokenCache()
+    drive(stream(tokens).entities({}), answer(200, {"token": token()}), answer(200, {}))
+    return tokens

@@ -3,123 +3,39 @@
 from __future__ import annotations
 
 import json
-import traceback
 from contextlib import suppress
-from dataclasses import replace
-from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from datetime import timedelta
+from typing import Any
 
-import jwt
 import pytest
-from hypothesis import example, given, settings
+from dialogue import (
+    DAY,
+    PAGE,
+    SECRET,
+    THIRD,
+    TWO_DAYS,
+    answer,
+    drive,
+    drive_all,
+    page,
+    pages,
+    stream,
+    token,
+)
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from airflow_provider_angus.answers import Answer, Request, raise_if_unavailable
+from airflow_provider_angus.answers import Request
 from airflow_provider_angus.entities import bucket_starts
 from airflow_provider_angus.exceptions import (
     AngusAuthError,
     AngusError,
     AngusRequestError,
     AngusResponseError,
-    AngusUnavailableError,
 )
 from airflow_provider_angus.interval import Interval
-from airflow_provider_angus.protocol import Alone, Credentials, Pages, Stream
+from airflow_provider_angus.protocol import Pages
 from airflow_provider_angus.tokens import TokenCache
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from airflow_provider_angus.protocol import Flow
-
-SECRET = "543eb007-1bfe-89d7-b092-e127a78fe91c"
-THIRD = datetime(2017, 9, 3, tzinfo=UTC)
-DAY = Interval(THIRD, THIRD + timedelta(days=1))
-TWO_DAYS = Interval(THIRD, THIRD + timedelta(days=2))
-CREDENTIALS = Credentials("shop@example.com", "3bd15f50", SECRET)
-
-#: The sample of the API's own page; its payload is not JSON.
-UNREADABLE = (
-    "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJ1c2VybmFtZSI6ImF1cmVsaWVuLm1vcmVhdUBhbmd1cy5haSIsIm9yaWdfaWF0IjoxNTA1Mzk4"
-    "MDM4LCJleHAiOjE1D8DU0MTYwMzgsImNsaWVudF9pZCI6IjNiZDk1ZjIwLWM2OWYtMTFlNS1hZWVjLTAyNDJhYzExMDAwMiIsInVzZXJfaWQiOjgy"
-    "NiwiZW1haWwiOiJhdXJlbGllbi5tb3JlYXVAYW5ndXMuYWkifQ.K70YXQYMAcdeW7dfscFGxUhenoXXGBAQTiWhNv-9cVc"
-)
-EXPIRED = {"code": "expired_jwt", "message": "The token is expired."}
-
-
-def stream(tokens: TokenCache | None = None) -> Stream:
-    return Stream(CREDENTIALS, "https://console.example", "https://data.example", tokens or TokenCache())
-
-
-def pages(time: str = "by_day", interval: Interval = DAY, tokens: TokenCache | None = None) -> Pages:
-    return Pages(stream(tokens), "passing_by", interval, time)
-
-
-def answer(status: int, body: object = b"", **headers: str) -> Answer:
-    raw = body if isinstance(body, bytes) else json.dumps(body).encode()
-    return Answer(status, {name.replace("_", "-"): value for name, value in headers.items()}, raw)
-
-
-def token(exp: object = 2_000_000_000) -> str:
-    return jwt.encode({"exp": exp} if exp is not None else {}, "k" * 32)
-
-
-def page(*days: str, total: int | None = None, of: int = 1, number: int = 1, **changes: Any) -> dict[str, Any]:
-    """Return a page as the API documents it, with the buckets of these days and whatever is changed of it."""
-    return {
-        "entities": {day if "T" in day else f"{day}T00:00:00+00:00": {"passing_by": {"value": 3}} for day in days},
-        "time": "by_day",
-        "total_results": len(days) if total is None else total,
-        "nb_of_pages": of,
-        "page": number,
-        "next_page": "https://elsewhere.example/steal" if number < of else "",
-        **changes,
-    }
-
-
-PAGE = page("2017-09-03")
-
-
-def drive(flow: Flow[Any], *answers: Answer, asked: list[Request] | None = None) -> Any:
-    """Run a flow against these answers, all of which must be used up; ``asked`` collects its requests."""
-    waiting = list(answers)
-
-    def run(flow: Flow[Any]) -> Any:
-        sent: Any = None
-        while True:
-            try:
-                step = flow.send(sent)
-            except StopIteration as end:
-                return end.value
-            if isinstance(step, Alone):
-                sent = run(step.flow)
-                continue
-            if asked is not None:
-                asked.append(step)
-            sent = waiting.pop(0)
-
-    try:
-        return run(flow)
-    finally:
-        assert not waiting
-
-
-def drive_all(pages: Pages, *answers: Answer) -> list[dict[str, Any]]:
-    rows: list[dict[str, Any]] = []
-    waiting = list(answers)
-    while not pages.finished:
-        rows += drive(pages.next_page(), waiting.pop(0))
-    assert not waiting
-    return rows
-
-
-@pytest.fixture
-def signed_in() -> TokenCache:
-    """A cache that has the stream's token already."""
-    tokens = TokenCache()
-    drive(stream(tokens).entities({}), answer(200, {"token": token()}), answer(200, {}))
-    return tokens
-
 
 # What is sent
 
@@ -424,211 +340,3 @@ def test_the_rows_of_consecutive_intervals_partition_time_though_each_answer_rea
             starts += [row["bucket_start"] for row in drive(question.next_page(), *login, answer(200, body))]
         assert question.finished
     assert starts == [start.isoformat() for start in bucket_starts(Interval(edges[0], edges[-1]), "by_hour")]
-
-
-# Tokens
-
-
-def test_a_token_is_kept_until_a_minute_before_it_ends() -> None:
-    now = [1_000_000.0]
-    tokens = TokenCache(now=lambda: now[0])
-    first, second = token(1_018_000), token(1_040_000)
-    drive(pages(tokens=tokens).next_page(), answer(200, {"token": first}), answer(200, PAGE))
-    now[0] = 1_017_939.9
-    drive(pages(tokens=tokens).next_page(), answer(200, PAGE))
-    now[0] = 1_017_940.0
-    asked: list[Request] = []
-    drive(pages(tokens=tokens).next_page(), answer(200, {"token": second}), answer(200, PAGE), asked=asked)
-    assert asked[-1].token == second
-
-
-UNREADABLE_TOKENS = {
-    "the sample": UNREADABLE,
-    "no JWT": "T",
-    "no exp": token(None),
-    "text": token("soon"),
-    "a huge exp": token(10**400),
-    "bool": token(True),  # noqa: FBT003
-    "over by our clock": token(5),
-    "over in a minute": token(1_000_060),
-}
-
-
-@pytest.mark.parametrize("kept", UNREADABLE_TOKENS.values(), ids=UNREADABLE_TOKENS.keys())
-def test_a_token_that_does_not_say_when_it_ends_is_used_until_it_is_refused(kept: str) -> None:
-    now, asked = [1_000_000.0], list[Request]()
-    tokens = TokenCache(now=lambda: now[0])
-    drive(pages(tokens=tokens).next_page(), answer(200, {"token": kept}), answer(200, PAGE), asked=asked)
-    now[0] *= 1000
-    drive(pages(tokens=tokens).next_page(), answer(200, PAGE), asked=asked)
-    assert [request.token for request in asked] == [None, kept, kept]
-    sent = [answer(401, EXPIRED), answer(200, {"token": token(10**10)}), answer(200, PAGE)]
-    drive(pages(tokens=tokens).next_page(), *sent, asked=asked)
-    assert [request.token for request in asked[3:]] == [kept, None, token(10**10)]
-
-
-@pytest.mark.parametrize("other", [("other@example.com", "3bd15f50", SECRET), ("shop@example.com", "b", SECRET)])
-def test_a_token_is_used_for_its_own_credentials_only(other: tuple[str, str, str], signed_in: TokenCache) -> None:
-    stranger = Stream(Credentials(*other), "https://console.example", "https://data.example", signed_in)
-    elsewhere = Stream(CREDENTIALS, "https://console2.example", "https://data.example", signed_in)
-    for theirs in (stranger, elsewhere):
-        asked: list[Request] = []
-        drive(theirs.entities({}), answer(200, {"token": "THEIRS"}), answer(200, {}), asked=asked)
-        assert [request.token for request in asked] == [None, "THEIRS"]
-    drive(stream(signed_in).entities({}), answer(200, {}))
-
-
-def test_whoever_waited_for_a_token_uses_the_one_that_came_meanwhile() -> None:
-    tokens = TokenCache()
-    flow = stream(tokens).entities({})
-    waiting = flow.send(None)
-    assert isinstance(waiting, Alone)
-    drive(stream(tokens).entities({}), answer(200, {"token": "T"}), answer(200, {}))
-    assert drive(waiting.flow) == "T"
-
-
-def test_a_refused_token_does_not_take_with_it_the_newer_one_that_came_meanwhile(signed_in: TokenCache) -> None:
-    flow = stream(signed_in).entities({})
-    asked = flow.send(None)
-    assert isinstance(asked, Request)
-    drive(stream(signed_in).entities({}), answer(401), answer(200, {"token": "NEWER"}), answer(200, {}))
-    waiting = flow.send(answer(401, EXPIRED))
-    assert isinstance(waiting, Alone)
-    assert drive(waiting.flow) == "NEWER"
-
-
-# Away or overloaded
-
-
-@pytest.mark.parametrize("status", [429, 500, 502, 503, 504, 599])
-def test_an_answer_that_says_that_the_api_is_away_is_an_unavailable_error(status: int) -> None:
-    request = Request("GET", "https://data.example/api/1/entities")
-    with pytest.raises(AngusUnavailableError, match=rf"^GET https://data.*entities was answered {status}: Later\.$"):
-        raise_if_unavailable(request, answer(status, b"Later"))
-
-
-@pytest.mark.parametrize("status", [200, 204, 302, 400, 401, 404, 428])
-def test_any_other_answer_is_not_unavailable(status: int) -> None:
-    raise_if_unavailable(Request("GET", "https://data.example"), answer(status))
-
-
-@settings(deadline=None)
-@given(st.text(st.characters(codec="latin-1")))
-@example(f"Wed, 21 Oct 2015 07:28:00 +{'9' * 20}")
-@example("Wed, 21 Oct 2015 07:28:00")
-def test_any_retry_after_is_a_number_of_seconds_or_none(value: str) -> None:
-    with pytest.raises(AngusUnavailableError) as away:
-        raise_if_unavailable(Request("GET", "https://data.example"), answer(503, Retry_After=value))
-    assert isinstance(away.value.retry_after, float | None)
-
-
-# What messages say
-
-
-def chain(error: BaseException | None) -> list[BaseException]:
-    found = []
-    while error is not None:
-        found.append(error)
-        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
-    return found
-
-
-ECHOES: dict[str, Callable[[str], bytes]] = {
-    "text": lambda secret: f"<html>You sent {secret}</html>".encode(),
-    "message": lambda secret: json.dumps({"code": secret, "message": f"Not {secret}."}).encode(),
-    "object": lambda secret: json.dumps({"detail": {"you": {secret: secret}}}).encode(),
-    "list": lambda secret: json.dumps([secret]).encode(),
-    "string": lambda secret: json.dumps(secret).encode(),
-    "token as list": lambda secret: json.dumps({"token": [secret]}).encode(),
-    "repeated key": lambda secret: f'{{"token": "{secret}", "token": "{secret}"}}'.encode(),
-    "invalid utf-8": lambda secret: f'{{"token": "{secret}'.encode() + b'\xff"}',
-    "straddling": lambda secret: b" " * 1180 + secret.encode() + b" x",
-    "entities": lambda secret: json.dumps(PAGE | {"entities": secret}).encode(),
-    "time": lambda secret: json.dumps(PAGE | {"time": secret}).encode(),
-    "bucket": lambda secret: json.dumps(PAGE | {"entities": {secret: {}}}).encode(),
-}
-echoes = pytest.mark.parametrize("echo", ECHOES.values(), ids=ECHOES.keys())
-
-
-def assert_silent(secret: str, attempt: Callable[[], Any]) -> None:
-    with pytest.raises(AngusError) as raised:
-        attempt()
-    errors = chain(raised.value)
-    shown = "".join([*traceback.format_exception(raised.value), *map(str, errors), *map(repr, errors)])
-    assert secret[:12] not in shown
-    assert secret[-12:] not in shown
-
-
-@echoes
-@pytest.mark.parametrize("status", [200, 302, 400, 401, 404])
-def test_a_console_that_echoes_the_access_token_does_not_bring_it_into_an_error(
-    echo: Callable[[str], bytes], status: int
-) -> None:
-    location = {"Location": f"https://elsewhere.example/{SECRET}"} if status == 302 else {}
-    sent = answer(status, echo(SECRET), **location)
-    assert_silent(SECRET, lambda: drive(pages().next_page(), sent))
-
-
-@echoes
-@pytest.mark.parametrize("status", [200, 302, 400, 401, 404])
-def test_a_data_api_that_echoes_the_token_does_not_bring_it_into_an_error(
-    echo: Callable[[str], bytes], status: int, signed_in: TokenCache
-) -> None:
-    location = {"Location": f"https://elsewhere.example/{token()}"} if status == 302 else {}
-    sent = answer(status, echo(token()), **location)
-    again = [answer(200, {"token": token()}), sent] if status == 401 else []
-    assert_silent(token(), lambda: drive(pages(tokens=signed_in).next_page(), sent, *again))
-
-
-def test_a_secret_that_json_writes_in_its_own_way_does_not_come_into_an_error_either() -> None:
-    secret = 'pass"wörd "of mine'
-    sent = answer(400, {"access_token": [f"{secret} is wrong."]})
-    odd = Stream(
-        replace(CREDENTIALS, access_token=secret), "https://console.example", "https://data.example", TokenCache()
-    )
-    with pytest.raises(AngusAuthError, match=r"access_token: \*\*\* is wrong"):
-        drive(odd.entities({}), sent)
-
-
-@echoes
-def test_a_console_that_hands_out_a_token_in_an_odd_way_does_not_bring_it_into_an_error(
-    echo: Callable[[str], bytes],
-) -> None:
-    assert_silent(token(), lambda: drive(pages().next_page(), answer(200, echo(token()))))
-
-
-@echoes
-def test_an_api_that_is_away_and_echoes_a_secret_does_not_bring_it_into_an_error(echo: Callable[[str], bytes]) -> None:
-    console = Request("POST", "https://console.example", body={"access_token": SECRET})
-    data = Request("GET", "https://data.example", token=token())
-    assert_silent(SECRET, lambda: raise_if_unavailable(console, answer(503, echo(SECRET))))
-    assert_silent(token(), lambda: raise_if_unavailable(data, answer(503, echo(token()))))
-
-
-LONG = "x" * 10**6
-LONG_ANSWERS: dict[str, object] = {
-    "text": LONG.encode(),
-    "message": {"message": LONG},
-    "entities": PAGE | {"entities": LONG},
-    "bucket": PAGE | {"entities": {LONG: {}}},
-    "metric": PAGE | {"entities": {"2017-09-03T00:00:00Z": {LONG: 1}}},
-    "key": PAGE | {"entities": {"2017-09-03T00:00:00Z": {"a": {f"b_{LONG}": 1}, "a_b": {LONG: 1}}}},
-    "value": PAGE | {"entities": {"2017-09-03T00:00:00Z": {"gender": {"?": LONG}}}},
-    "time": PAGE | {"time": LONG},
-    "page": PAGE | {"page": [1] * 10**5},
-}
-
-
-@pytest.mark.parametrize("body", LONG_ANSWERS.values(), ids=LONG_ANSWERS.keys())
-@pytest.mark.parametrize("status", [200, 400])
-def test_a_message_stays_short_however_long_the_answer_is(body: object, status: int, signed_in: TokenCache) -> None:
-    with pytest.raises(AngusError) as raised:
-        drive(pages(tokens=signed_in).next_page(), answer(status, body))
-    assert len(str(raised.value)) < 800
-
-
-def test_no_repr_shows_a_secret() -> None:
-    request = Request("POST", "https://console.example", body={"access_token": SECRET}, token=token())
-    shown = repr([CREDENTIALS, request, answer(200, {"token": token()}, Location=token()), str(request)])
-    assert SECRET not in shown
-    assert token() not in shown
