@@ -99,7 +99,7 @@ def live(sandboxes: dict[str, Sandbox], watched: Sandbox) -> Iterator[LiveAirflo
         for name in waiting:
             happens(sandboxes[name], SCENARIOS[name])
         live.start("triggerer")
-        live.wait_until(lambda: all(live.task(name).state in ENDED for name in SCENARIOS), 240)
+        assert live.wait_until(lambda: all(live.task(name).state in ENDED for name in SCENARIOS), 300)
         live.wait_until(lambda: len(fetched(live)) >= 5 or not AIRFLOW_3, 60)
         yield live
     finally:
@@ -135,7 +135,9 @@ def fetched(live: LiveAirflow) -> list[str]:
 
 
 def ended(live: LiveAirflow, name: str) -> tuple[str | None, int]:
+    """Return state and number of tries, and show the log, for the case that they are not what was expected."""
     task = live.task(name)
+    print(f"{name}:\n{task.trigger_log}\n{task.worker_log}")
     return task.state, task.tries
 
 
