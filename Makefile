@@ -1,10 +1,12 @@
 # make demo   watch an Airflow DAG run wait for Angus data, fetch its own interval and print it
 # make test   the tests, on Airflow 3 and on 2.11
 # make lint   ruff and mypy
+# make bench  what a thousand waits cost a triggerer, with the HTTP provider's trigger beside it, as a table
 # Everything these need and write is in this folder. PYTHON=... names another Python to start from.
 
 AIRFLOW_3 := .venv-airflow-3
 AIRFLOW_2 := .venv-airflow-2.11
+BENCH := .venv-bench
 export PIP_CACHE_DIR := $(CURDIR)/.cache/pip
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
@@ -14,7 +16,7 @@ python = $(shell for python in $(PYTHON) python3 python3.14 python3.13 python3.1
 PYTHON_FOR_3 = $(call python,(3, 11),(3, 15))
 PYTHON_FOR_2 = $(call python,(3, 11),(3, 13))
 
-.PHONY: demo test test-airflow-3 test-airflow-2.11 lint constraints clean
+.PHONY: demo test test-airflow-3 test-airflow-2.11 lint bench constraints clean
 
 demo: $(AIRFLOW_3)/installed
 	$(AIRFLOW_3)/bin/python tools/demo.py
@@ -37,6 +39,9 @@ lint: $(AIRFLOW_3)/tested
 	$(AIRFLOW_3)/bin/ruff format --check
 	$(AIRFLOW_3)/bin/mypy
 
+bench: $(BENCH)/installed
+	$(BENCH)/bin/python tools/bench.py
+
 $(AIRFLOW_3)/installed: constraints/airflow-3.txt pyproject.toml
 	$(if $(PYTHON_FOR_3),,$(error Python 3.11 or newer is needed and not on the PATH))
 	$(PYTHON_FOR_3) -m venv --clear $(@D)
@@ -52,6 +57,12 @@ $(AIRFLOW_3)/tested: constraints/airflow-3.txt $(AIRFLOW_3)/installed
 $(AIRFLOW_2)/tested: constraints/airflow-2.11.txt $(AIRFLOW_2)/installed
 	$(call install,$(@D),$<,[dev])
 
+$(BENCH)/installed: constraints/airflow-3.txt pyproject.toml
+	$(if $(PYTHON_FOR_3),,$(error Python 3.11 or newer is needed and not on the PATH))
+	$(PYTHON_FOR_3) -m venv --clear $(@D)
+	$(@D)/bin/python -m pip install --quiet --constraint $< apache-airflow-providers-http
+	$(call install,$(@D),$<)
+
 # install(virtual environment, constraints, extras): the build's own tools come from the constraints as well.
 define install
 	$(1)/bin/python -m pip install --quiet --constraint $(2) hatchling editables
@@ -61,7 +72,7 @@ endef
 
 # What a fresh machine installs next year is what was tested today: names and versions, renewed by hand.
 constraints: .venv-constraints/bin/uv
-	echo "apache-airflow>=3 hatchling editables" | tr ' ' '\n' | $(compile) --output-file constraints/airflow-3.txt
+	echo "apache-airflow>=3 apache-airflow-providers-http hatchling editables" | tr ' ' '\n' | $(compile) --output-file constraints/airflow-3.txt
 	echo "apache-airflow~=2.11.0 hatchling editables" | tr ' ' '\n' | $(compile) --output-file constraints/airflow-2.11.txt
 
 compile = .venv-constraints/bin/uv pip compile --quiet --universal --upgrade --no-header --no-annotate \
@@ -72,4 +83,4 @@ compile = .venv-constraints/bin/uv pip compile --quiet --universal --upgrade --n
 	.venv-constraints/bin/python -m pip install --quiet uv
 
 clean:
-	rm -rf .venv-* .cache .demo .airflow
+	rm -rf .venv-* .cache .demo .airflow .bench

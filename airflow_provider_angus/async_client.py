@@ -10,6 +10,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ssl
+import time
+from collections import deque
 from typing import TYPE_CHECKING, ClassVar, TypeVar
 from weakref import WeakKeyDictionary
 
@@ -88,6 +90,7 @@ class AngusAsyncClient:
                 await self._on_token(sent)
             else:
                 sent = await tenacity.AsyncRetrying(**POLICY)(self._send, shared, step)
+                await turn()
 
     async def _send(self, shared: _Shared, request: Request) -> Answer:
         seconds = self._settings.timeout
@@ -100,6 +103,12 @@ class AngusAsyncClient:
                 raise AngusUnavailableError(f"{request} was not answered within {seconds:g} s.") from error
         raise_if_unavailable(request, answer)
         return answer
+
+
+async def turn() -> None:
+    """Wait for one's turn to keep the event loop busy, one each time around: a thousand at once would block it."""
+    async with _Shared.of_this_loop().turns:
+        await asyncio.sleep(0)
 
 
 async def _exchange(http: httpx.AsyncClient, request: Request) -> Answer:
@@ -135,6 +144,7 @@ class _Shared:
         return cls._of_loops[loop]
 
     def __init__(self) -> None:
+        self.turns = asyncio.Lock()
         self._free = asyncio.Semaphore(CONNECTIONS)
         self._pools: dict[tuple[bool | str, str | None], _Pool] = {}
         self._fetched: dict[str, asyncio.Task[str]] = {}
@@ -152,51 +162,59 @@ class _Shared:
 
     @contextlib.asynccontextmanager
     async def connections(self, settings: Settings) -> AsyncIterator[httpx.AsyncClient]:
-        """Lend the connections for one request; waiting for a free one is not the API's time."""
+        """Lend a connection for one request; waiting for a free one is not the API's time."""
         how = (settings.verify, settings.proxy)
         pool = self._pools.setdefault(how, _Pool(how))
-        async with self._free, pool as http:
-            yield http
+        async with self._free:
+            await turn()
+            async with pool.lent() as http:
+                yield http
 
 
 class _Pool:
-    """Connections that close themselves when nobody has used them for a while."""
+    """Clients, each lent to one request at a time, that are closed when nobody has used them for a while.
+
+    One client with many connections would not do: for each request httpcore looks at every connection once for every
+    idle one, which at 200 keeps the event loop busy for 20 ms.
+    """
 
     def __init__(self, how: tuple[bool | str, str | None]) -> None:
         self._verify, self._proxy = how
-        self._users = 0
-        self._made: asyncio.Future[httpx.AsyncClient] | None = None
+        self._tls: asyncio.Future[ssl.SSLContext] | None = None
+        #: With the time when each was given back. The last one is lent first, so that the others can close.
+        self._idle: deque[tuple[float, httpx.AsyncClient]] = deque()
         self._closing: asyncio.Task[None] | None = None
 
-    async def __aenter__(self) -> httpx.AsyncClient:
-        self._users += 1
-        if self._closing:
-            self._closing.cancel()
-            self._closing = None
-        if self._made is None:
-            # Reading the CA bundle takes tens of milliseconds, so not on the event loop.
-            self._made = asyncio.ensure_future(asyncio.to_thread(self._make))
+    @contextlib.asynccontextmanager
+    async def lent(self) -> AsyncIterator[httpx.AsyncClient]:
+        http = self._idle.pop()[1] if self._idle else await self._new()
         try:
-            return await asyncio.shield(self._made)
-        except AngusAuthError:
-            self._users, self._made = self._users - 1, None
-            raise
+            yield http
+        finally:
+            self._idle.append((time.monotonic(), http))
+            if self._closing is None or self._closing.done():
+                self._closing = asyncio.ensure_future(self._close_idle())
 
-    async def __aexit__(self, *_: object) -> None:
-        self._users -= 1
-        if not self._users:
-            self._closing = asyncio.ensure_future(self._close_when_idle())
-
-    async def _close_when_idle(self) -> None:
-        await asyncio.sleep(KEPT_IDLE)
-        made, self._made = self._made, None
-        if made:
-            await (await made).aclose()
-
-    def _make(self) -> httpx.AsyncClient:
-        limits = httpx.Limits(max_connections=CONNECTIONS, max_keepalive_connections=CONNECTIONS)
+    async def _new(self) -> httpx.AsyncClient:
+        if self._tls is None:
+            # Reading the CA bundle takes tens of milliseconds, so once, and not on the event loop.
+            self._tls = asyncio.ensure_future(asyncio.to_thread(self._read_tls))
         try:
-            verify = ssl.create_default_context(cafile=self._verify) if isinstance(self._verify, str) else self._verify
-            return httpx.AsyncClient(verify=verify, proxy=self._proxy, limits=limits, timeout=None)  # noqa: S113 (_send's)
+            tls = await asyncio.shield(self._tls)
+            return httpx.AsyncClient(verify=tls, proxy=self._proxy, timeout=None)  # noqa: S113 (_send's)
         except (OSError, ValueError, httpx.InvalidURL) as error:
+            self._tls = None
             raise AngusAuthError(f"Check the connection's verify and proxy, they cannot be used: {error}") from error
+
+    def _read_tls(self) -> ssl.SSLContext:
+        if isinstance(self._verify, str):
+            return ssl.create_default_context(cafile=self._verify)
+        return httpx.create_ssl_context(verify=self._verify)
+
+    async def _close_idle(self) -> None:
+        while self._idle:
+            await asyncio.sleep(self._idle[0][0] + KEPT_IDLE - time.monotonic())
+            while self._idle and self._idle[0][0] + KEPT_IDLE <= time.monotonic():
+                await self._idle.popleft()[1].aclose()
+        # Who connects after a pause sees a CA bundle that was replaced meanwhile.
+        self._tls = None

@@ -60,8 +60,9 @@ class AngusHook(BaseHook):
         """
         from airflow.providers.common.compat.connection import get_async_connection, get_async_extra_dejson
 
-        from airflow_provider_angus.async_client import AngusAsyncClient
+        from airflow_provider_angus.async_client import AngusAsyncClient, turn
 
+        await turn()
         try:
             connection = await get_async_connection(self.angus_conn_id, hook=self)
         except AirflowNotFoundException as error:
