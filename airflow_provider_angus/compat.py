@@ -2,7 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from airflow import __version__ as _version
+from airflow.providers.common.compat.sdk import mask_secret
 
 #: Whether the trigger that a task starts from knows the task's run: 3.3 and later.
 STARTS_FROM_TRIGGER = tuple(map(int, _version.split(".")[:2])) >= (3, 3)
+
+
+async def amask_secret(secret: str) -> None:
+    """Mask a secret in logs from an event loop, on which Airflow's own ``mask_secret`` must not run.
+
+    :param secret: as it must not appear.
+    """
+    try:
+        from airflow.sdk.log import amask_secret as amask
+    except ImportError:
+        await asyncio.to_thread(mask_secret, secret)
+    else:
+        await amask(secret)

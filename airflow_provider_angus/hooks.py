@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook, mask_secret
 
 from airflow_provider_angus import CONNECTION_FIELD_BEHAVIOUR, CONNECTION_FIELDS
+from airflow_provider_angus.compat import amask_secret
 from airflow_provider_angus.exceptions import AngusAuthError, AngusError
 from airflow_provider_angus.interval import Interval, explicit_interval
 
@@ -67,7 +67,7 @@ class AngusHook(BaseHook):
             connection = await get_async_connection(self.angus_conn_id, hook=self)
         except AirflowNotFoundException as error:
             raise self._not_found() from error
-        return AngusAsyncClient(self._read(connection, await get_async_extra_dejson(connection)), on_token=_amask)
+        return AngusAsyncClient(self._read(connection, await get_async_extra_dejson(connection)), on_token=amask_secret)
 
     def iter_entities(
         self, metrics: str | Iterable[str], from_date: DateLike, to_date: DateLike, time: str = "global"
@@ -156,13 +156,3 @@ class AngusHook(BaseHook):
 
     def _not_found(self) -> AngusAuthError:
         return AngusAuthError(f"There is no connection {self.angus_conn_id!r}: create it with the type Angus.ai.")
-
-
-async def _amask(secret: str) -> None:
-    """Mask a secret from an event loop, on which Airflow's ``mask_secret`` must not run."""
-    try:
-        from airflow.sdk.log import amask_secret
-    except ImportError:
-        await asyncio.to_thread(mask_secret, secret)
-    else:
-        await amask_secret(secret)
