@@ -63,9 +63,10 @@ $(BENCH)/installed: constraints/airflow-3.txt pyproject.toml
 	$(@D)/bin/python -m pip install --quiet --constraint $< apache-airflow-providers-http
 	$(call install,$(@D),$<)
 
-# install(virtual environment, constraints, extras): the build's own tools come from the constraints as well.
+# install(virtual environment, constraints, extras): what builds our own package comes from the constraints as well;
+# Airflow first, since some of what it needs has to be built in isolation.
 define install
-	$(1)/bin/python -m pip install --quiet --constraint $(2) hatchling editables
+	$(1)/bin/python -m pip install --quiet --constraint $(2) apache-airflow hatchling editables
 	$(1)/bin/python -m pip install --quiet --constraint $(2) --no-build-isolation --editable '.$(3)'
 	touch $@
 endef
