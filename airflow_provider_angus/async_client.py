@@ -13,7 +13,6 @@ import ssl
 import time
 from collections import deque
 from typing import TYPE_CHECKING, ClassVar, TypeVar
-from weakref import WeakKeyDictionary
 
 import httpx
 import tenacity
@@ -122,7 +121,8 @@ async def _exchange(http: httpx.AsyncClient, request: Request) -> Answer:
             begun = True
             body = await response.aread()
             return Answer(response.status_code, response.headers, body)
-    except httpx.InvalidURL as error:
+    except (httpx.InvalidURL, ValueError, ExceptionGroup) as error:
+        # A host name that is none is a ValueError, a port that is none comes in a group.
         raise AngusAuthError(f"{request} cannot be sent, check the connection's URLs and proxy: {error}") from error
     except (httpx.TransportError, httpx.DecodingError) as error:
         reason = str(error).rstrip(".") or type(error).__name__
@@ -134,12 +134,15 @@ async def _exchange(http: httpx.AsyncClient, request: Request) -> Answer:
 class _Shared:
     """What all clients of one event loop have in common: connections, and tokens that are being fetched."""
 
-    _of_loops: ClassVar[WeakKeyDictionary[asyncio.AbstractEventLoop, _Shared]] = WeakKeyDictionary()
+    _of_loops: ClassVar[dict[asyncio.AbstractEventLoop, _Shared]] = {}
 
     @classmethod
     def of_this_loop(cls) -> _Shared:
         loop = asyncio.get_running_loop()
         if loop not in cls._of_loops:
+            # Not by weak references: what the clients of a loop share holds the loop.
+            for ended in [each for each in cls._of_loops if each.is_closed()]:
+                del cls._of_loops[ended]
             cls._of_loops[loop] = cls()
         return cls._of_loops[loop]
 
@@ -202,9 +205,11 @@ class _Pool:
         try:
             tls = await asyncio.shield(self._tls)
             return httpx.AsyncClient(verify=tls, proxy=self._proxy, timeout=None)  # noqa: S113 (_send's)
-        except (OSError, ValueError, httpx.InvalidURL) as error:
+        except (OSError, ValueError, ImportError, httpx.InvalidURL) as error:
             self._tls = None
-            raise AngusAuthError(f"Check the connection's verify and proxy, they cannot be used: {error}") from error
+            raise AngusAuthError(
+                f"Check the connection's verify and proxy, they or the environment's proxies cannot be used: {error}"
+            ) from error
 
     def _read_tls(self) -> ssl.SSLContext:
         if isinstance(self._verify, str):
@@ -212,9 +217,14 @@ class _Pool:
         return httpx.create_ssl_context(verify=self._verify)
 
     async def _close_idle(self) -> None:
-        while self._idle:
-            await asyncio.sleep(self._idle[0][0] + KEPT_IDLE - time.monotonic())
-            while self._idle and self._idle[0][0] + KEPT_IDLE <= time.monotonic():
+        try:
+            while self._idle:
+                await asyncio.sleep(self._idle[0][0] + KEPT_IDLE - time.monotonic())
+                while self._idle and self._idle[0][0] + KEPT_IDLE <= time.monotonic():
+                    await self._idle.popleft()[1].aclose()
+        finally:
+            # Some are left where the event loop ends.
+            while self._idle:
                 await self._idle.popleft()[1].aclose()
         # Who connects after a pause sees a CA bundle that was replaced meanwhile.
         self._tls = None

@@ -6,6 +6,7 @@ connections that are kept, and the time an answer may take.
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from typing import TYPE_CHECKING, Self, TypeVar
@@ -130,7 +131,9 @@ class AngusClient:
         except requests.Timeout as error:
             raise self._too_slow(request) from error
         except _UNSENDABLE as error:
-            raise AngusAuthError(f"{request} cannot be sent, check the connection's URLs and proxy: {error}") from error
+            # A proxy's URL, also one of the environment, may hold a password: hidden here, and the cause left out.
+            reason = re.sub(r"//[^/@\s]*@", "//***@", str(error))
+            raise AngusAuthError(f"{request} cannot be sent, check the connection's URLs and proxy: {reason}") from None
         except requests.RequestException as error:
             raise AngusUnavailableError(f"{request} got no answer: {_cause(error)}.") from error
         except OSError as error:

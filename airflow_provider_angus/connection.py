@@ -146,11 +146,14 @@ def _seconds(value: str) -> float:
 
 
 def _proxy(value: str) -> str | None:
-    parts = _split(value if "://" in value else f"http://{value}")
-    if value and not (parts and parts.scheme in _PROXY_SCHEMES):
+    if not value:
+        return None
+    url = value if "://" in value else f"http://{value}"
+    parts = _split(url)
+    if not (parts and parts.scheme in _PROXY_SCHEMES):
         # Without the value, which may hold a password.
         raise ValueError("proxy is not a URL of the form http://[user:password@]host[:port]")
-    return value or None
+    return url
 
 
 def _verify(value: str) -> bool | str:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import re
 import threading
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from weakref import WeakSet
 
+import certifi
 import pytest
 
 from airflow_provider_angus import async_client, retrying
@@ -348,3 +352,66 @@ def test_event_loops_one_after_another_share_the_token_and_nothing_else(sandbox:
     rows = [run(ask(settings_of(sandbox))) for _ in range(3)]
     assert rows[0] == rows[1] == rows[2]
     assert (sandbox.count("token"), sandbox.count("entities")) == (1, 3)
+
+
+def test_an_event_loop_that_has_ended_leaves_no_more_than_itself_behind(sandbox: Sandbox) -> None:
+    loops: WeakSet[asyncio.AbstractEventLoop] = WeakSet()
+
+    async def main() -> None:
+        loops.add(asyncio.get_running_loop())
+        await ask(settings_of(sandbox))
+
+    for _ in range(4):
+        run(main())
+    gc.collect()
+    assert len(loops) <= 1
+
+
+def test_one_who_is_cancelled_while_connections_are_made_does_not_keep_them_open(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(async_client, "KEPT_IDLE", 0.02)
+
+    async def main() -> None:
+        server = Server()
+        async with server.serving(sandbox) as settings:
+            for _ in range(2):
+                assert await ask(settings) == []
+                while server.open:  # noqa: ASYNC110 (a server has no event for it)
+                    await asyncio.sleep(0.01)
+                asking = asyncio.ensure_future(ask(settings))
+                await asyncio.sleep(0)
+                asking.cancel()
+
+    run(main())
+
+
+@pytest.mark.parametrize(
+    ("changes", "environment"),
+    [
+        ({"proxy": "socks5://user:hunter2@127.0.0.1:9"}, {}),
+        ({"console_url": "https://xn--a.invalid"}, {}),
+        ({"console_url": "http://127.0.0.1:9"}, {"http_proxy": "http://user:hunter2@127.0.0.1:99999"}),
+        ({"console_url": "http://127.0.0.1:9"}, {"no_proxy": "fd00::/8"}),
+    ],
+)
+def test_what_the_library_trips_over_is_an_auth_error(
+    sandbox: Sandbox, changes: dict[str, Any], environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(AngusAuthError, match="[Cc]heck the connection's .*proxy") as raised:
+        run(ask(settings_of(sandbox, **changes)))
+    assert "hunter2" not in str(raised.value)
+
+
+def test_a_ca_bundle_that_is_put_right_is_read_anew(sandbox: Sandbox, tmp_path: Path) -> None:
+    bundle, certificates = tmp_path / "ca.pem", Path(certifi.where()).read_text()
+
+    async def main(settings: Settings) -> None:
+        with pytest.raises(AngusAuthError):
+            await ask(settings)
+        bundle.write_text(certificates)
+        assert len(await ask(settings)) == 1
+
+    run(main(settings_of(sandbox, verify=str(bundle))))

@@ -232,7 +232,7 @@ def test_verify_is_yes_or_no_or_a_path(given: object, verify: bool | str) -> Non
     "proxy", ["http://proxy.example:3128", f"http://me:{SECRET}@proxy.example", "socks5://proxy.example", "proxy:3128"]
 )
 def test_a_proxy_may_have_a_user(proxy: str) -> None:
-    assert read({"proxy": proxy}).proxy == proxy
+    assert read({"proxy": proxy}).proxy == (proxy if "://" in proxy else f"http://{proxy}")
 
 
 @pytest.mark.parametrize(
