@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import signal
@@ -104,9 +105,15 @@ class LiveAirflow:
         process.wait()
 
     def close(self) -> None:
-        """Kill all processes."""
-        for command in list(self._processes):
-            self.kill(command)
+        """End all processes, by force where they do not end themselves."""
+        for process in self._processes.values():
+            process.terminate()
+        for command, process in list(self._processes.items()):
+            # The scheduler of Airflow 2 has children in groups of their own, which only it can end.
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(20)
+            with contextlib.suppress(ProcessLookupError):
+                self.kill(command)
 
     def query(self, sql: str, *values: object) -> list[tuple[object, ...]]:
         """Return what the metadata database says."""
