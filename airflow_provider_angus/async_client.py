@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import ssl
 import time
 from collections import deque
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     T = TypeVar("T")
 
 #: How many requests of one event loop are under way at once at most.
-CONNECTIONS = 200
+CONNECTIONS = 128
 
 #: How long connections are kept when nobody asks, in seconds.
 KEPT_IDLE = 5.0
@@ -119,6 +120,7 @@ async def _exchange(http: httpx.AsyncClient, request: Request) -> Answer:
             request.method, request.url, params=request.params, json=request.body, headers=headers
         ) as response:
             begun = True
+            await turn()
             body = await response.aread()
             return Answer(response.status_code, response.headers, body)
     except (httpx.InvalidURL, ValueError, ExceptionGroup) as error:
@@ -147,6 +149,10 @@ class _Shared:
         return cls._of_loops[loop]
 
     def __init__(self) -> None:
+        # Else each full garbage collection walks through all that Airflow has imported and blocks the event loop for
+        # a quarter of a second. Once a process; Airflow does the same in its executor and its DAG processor.
+        if not gc.get_freeze_count():
+            gc.freeze()
         self.turns = asyncio.Lock()
         self._free = asyncio.Semaphore(CONNECTIONS)
         self._pools: dict[tuple[bool | str, str | None], _Pool] = {}
@@ -178,7 +184,7 @@ class _Pool:
     """Clients, each lent to one request at a time, that are closed when nobody has used them for a while.
 
     One client with many connections would not do: for each request httpcore looks at every connection once for every
-    idle one, which at 200 keeps the event loop busy for 20 ms.
+    idle one, which at 200 would keep the event loop busy for 20 ms.
     """
 
     def __init__(self, how: tuple[bool | str, str | None]) -> None:

@@ -34,6 +34,9 @@ TIMEOUT_MARGIN = 60.0
 _LONGEST_NAP = 3600.0
 _LARGEST_EXPONENT = 30
 
+#: By how much of the poke interval looks are spread.
+_JITTER = 0.1
+
 _ARGUMENTS = (
     "angus_conn_id",
     "metrics",
@@ -142,12 +145,14 @@ class AngusEntitiesTrigger(BaseTrigger):
         wake = settled_at(interval, timedelta(seconds=self.settle))
         if self.first_look:
             wake = max(wake, datetime.fromisoformat(self.first_look))
-        hook = AngusHook(self.angus_conn_id)
+        if wake > datetime.now(UTC):
+            # A thousand sensors of one interval would all take their first look in one instant.
+            wake += timedelta(seconds=self.poke_interval * random.uniform(0.0, _JITTER))  # noqa: S311 (no secret)
         client = None
         looks = 0
         while await sleep_until(wake, deadline):
             # Read once, for a thousand triggers that read it at each look would keep Airflow's database busy.
-            client = client or await hook.get_async_conn()
+            client = client or await AngusHook(self.angus_conn_id).get_async_conn()
             reason = await self._why_not_yet(client, interval)
             if not reason:
                 self.log.info("The data of %s is there.", interval)
@@ -193,7 +198,7 @@ def wait_after(looks: int, poke_interval: float, *, exponential_backoff: bool, m
     :param max_wait: seconds that a wait may have grown to, or None.
     """
     exponent = min(looks - 1, _LARGEST_EXPONENT) if exponential_backoff else 0
-    seconds = poke_interval * 2**exponent * random.uniform(1.0, 1.1)  # noqa: S311 (no secret depends on it)
+    seconds = poke_interval * 2**exponent * random.uniform(1.0, 1.0 + _JITTER)  # noqa: S311 (no secret depends on it)
     return timedelta(seconds=seconds if max_wait is None else min(seconds, max_wait))
 
 

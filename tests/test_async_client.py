@@ -348,6 +348,17 @@ def test_idle_connections_are_closed_and_made_again_when_somebody_asks(
     run(main())
 
 
+def test_full_garbage_collections_leave_out_what_was_there_before_the_first_question(sandbox: Sandbox) -> None:
+    gc.unfreeze()
+    there = len(gc.get_objects())
+    run(ask(settings_of(sandbox)))
+    try:
+        assert gc.get_freeze_count() >= there
+        assert len(gc.get_objects()) < there
+    finally:
+        gc.unfreeze()
+
+
 def test_event_loops_one_after_another_share_the_token_and_nothing_else(sandbox: Sandbox) -> None:
     rows = [run(ask(settings_of(sandbox))) for _ in range(3)]
     assert rows[0] == rows[1] == rows[2]

@@ -30,9 +30,6 @@ LOOK_EVERY = 20
 #: How long the idle loop is watched, in seconds.
 IDLE = 2.0
 
-#: The generation of Python's garbage collector that holds everything.
-FULL_COLLECTION = 2
-
 #: Is imported only when a trigger first needs it; what modules take is not what waiting takes. In a triggerer most of
 #: them have long been there.
 IMPORTED_LATE = {
@@ -51,55 +48,28 @@ IMPORTED_LATE = {
 class Heart:
     """Beats every 5 ms and sees how late the event loop lets it, and how much the process has become.
 
-    Also how late it would be without Python's full garbage collections, which walk through all that Airflow has
-    imported, whoever waits; and how much of that the loop computed, for a busy machine makes everybody late.
+    Also how much of that the loop computed, for a busy machine makes everybody late.
     """
 
     def __init__(self) -> None:
         self.process = psutil.Process()
-        self.late = self.late_but_for_collections = self.computed = 0.0
+        self.late = self.computed = 0.0
         self.memory = self.threads = 0
-        self._collecting = self._collected = (0.0, 0.0)
 
     async def beat(self) -> None:
         """Beat until cancelled."""
-        gc.callbacks.append(self._on_collection)
         beats = 0
-        try:
-            while True:
-                before, collected = _clocks(), self._collected
-                await asyncio.sleep(BEAT)
-                wall, cpu = _since(before)
-                late, without = wall - BEAT, wall - BEAT - (self._collected[0] - collected[0])
-                self.late = max(self.late, late)
-                self.late_but_for_collections = max(self.late_but_for_collections, without)
-                # What was computed before the heart was due made nothing late.
-                self.computed = max(self.computed, min(cpu - (self._collected[1] - collected[1]), without))
-                if beats % LOOK_EVERY == 0:
-                    self.memory = max(self.memory, self.process.memory_info().rss)
-                    self.threads = max(self.threads, self.process.num_threads())
-                beats += 1
-        finally:
-            gc.callbacks.remove(self._on_collection)
-
-    def _on_collection(self, phase: str, info: dict[str, int]) -> None:
-        if info["generation"] != FULL_COLLECTION:
-            return
-        if phase == "start":
-            self._collecting = _clocks()
-        else:
-            wall, cpu = _since(self._collecting)
-            self._collected = self._collected[0] + wall, self._collected[1] + cpu
-
-
-def _clocks() -> tuple[float, float]:
-    """Return the time and what this thread has computed, in seconds."""
-    return time.perf_counter(), time.thread_time()
-
-
-def _since(before: tuple[float, float]) -> tuple[float, float]:
-    wall, cpu = _clocks()
-    return wall - before[0], cpu - before[1]
+        while True:
+            wall, cpu = time.perf_counter(), time.thread_time()
+            await asyncio.sleep(BEAT)
+            late = time.perf_counter() - wall - BEAT
+            self.late = max(self.late, late)
+            # What was computed before the heart was due made nothing late.
+            self.computed = max(self.computed, min(time.thread_time() - cpu, late))
+            if beats % LOOK_EVERY == 0:
+                self.memory = max(self.memory, self.process.memory_info().rss)
+                self.threads = max(self.threads, self.process.num_threads())
+            beats += 1
 
 
 def angus_triggers(plan: dict[str, Any]) -> Callable[[int, datetime], BaseTrigger]:
@@ -173,7 +143,6 @@ async def measure(make: Callable[[int, datetime], BaseTrigger], plan: dict[str, 
         "memory": busy.memory - idle.memory,
         "threads": busy.threads,
         "late": busy.late,
-        "late_but_for_collections": busy.late_but_for_collections,
         "computed": busy.computed,
     }
 
