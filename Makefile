@@ -1,7 +1,7 @@
 # make demo   watch an Airflow DAG run wait for Angus data, fetch its own interval and print it
 # make test   the tests, on Airflow 3 and on 2.11
 # make lint   ruff and mypy
-# make bench  what a thousand waits cost a triggerer, with the HTTP provider's trigger beside it, as a table
+# make bench  what a thousand waits cost a triggerer, and ten years and 500 streams landed, as tables
 # Everything these need and write is in this folder. PYTHON=... names another Python to start from.
 
 AIRFLOW_3 := .venv-airflow-3
@@ -40,7 +40,8 @@ lint: $(AIRFLOW_3)/tested
 	$(AIRFLOW_3)/bin/mypy
 
 bench: $(BENCH)/installed
-	$(BENCH)/bin/python tools/bench.py
+	$(BENCH)/bin/python tools/bench_waiting.py
+	$(BENCH)/bin/python tools/bench_landing.py
 
 $(AIRFLOW_3)/installed: constraints/airflow-3.txt pyproject.toml
 	$(if $(PYTHON_FOR_3),,$(error Python 3.11 or newer is needed and not on the PATH))
@@ -60,8 +61,9 @@ $(AIRFLOW_2)/tested: constraints/airflow-2.11.txt $(AIRFLOW_2)/installed
 $(BENCH)/installed: constraints/airflow-3.txt pyproject.toml
 	$(if $(PYTHON_FOR_3),,$(error Python 3.11 or newer is needed and not on the PATH))
 	$(PYTHON_FOR_3) -m venv --clear $(@D)
-	$(@D)/bin/python -m pip install --quiet --constraint $< apache-airflow-providers-http
-	$(call install,$(@D),$<)
+	$(@D)/bin/python -m pip install --quiet --constraint $< \
+		apache-airflow-providers-http apache-airflow-providers-sqlite
+	$(call install,$(@D),$<,[parquet,sql])
 
 # install(virtual environment, constraints, extras): what builds our own package comes from the constraints as well;
 # Airflow first, since some of what it needs has to be built in isolation.

@@ -69,6 +69,7 @@ def get_provider_info() -> dict[str, Any]:
     beside it.
     """
     integration = "Angus.ai"
+    uris = [{"schemes": ["angus"], "handler": f"{_PACKAGE}.assets.sanitize_uri"}]
     return {
         "package-name": "airflow-provider-angus",
         "name": integration,
@@ -78,11 +79,15 @@ def get_provider_info() -> dict[str, Any]:
             {"integration-name": integration, "external-doc-url": "https://www.angus.ai/", "tags": ["service"]}
         ],
         "hooks": [{"integration-name": integration, "python-modules": [f"{_PACKAGE}.hooks"]}],
-        "operators": [{"integration-name": integration, "python-modules": [f"{_PACKAGE}.operators"]}],
+        "operators": [
+            {"integration-name": integration, "python-modules": [f"{_PACKAGE}.operators", f"{_PACKAGE}.transfers"]}
+        ],
         "sensors": [{"integration-name": integration, "python-modules": [f"{_PACKAGE}.sensors"]}],
         "triggers": [
             {"integration-name": integration, "python-modules": [f"{_PACKAGE}.triggers", f"{_PACKAGE}.watchers"]}
         ],
+        "asset-uris": uris,
+        "dataset-uris": uris,  # what Airflow 2 calls them
         "connection-types": [
             {
                 "connection-type": "angus",

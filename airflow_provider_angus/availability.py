@@ -74,12 +74,13 @@ def why_not_yet(rows: Sequence[Row], interval: Interval, time: str, minimum: Map
 def missing_buckets(rows: Iterable[Row], interval: Interval, time: str) -> list[datetime]:
     """Return the starts (UTC) of the interval's buckets that no row is of.
 
-    :param rows: rows of this interval.
+    :param rows: rows of this interval, as the API has them or cut to it.
     :param interval: half-open, in UTC.
     :param time: ``by_hour``, ``by_day`` or ``global``.
     """
     there = {row["bucket_start"] for row in rows}
-    return [start for start in bucket_starts(interval, time) if start.isoformat() not in there]
+    starts = bucket_starts(interval, time)
+    return [start for start in starts if there.isdisjoint({start.isoformat(), max(start, interval.start).isoformat()})]
 
 
 def describe(starts: Sequence[datetime]) -> str:

@@ -46,8 +46,9 @@ BUCKET_LENGTHS: dict[str, timedelta | None] = {
 }
 
 
-_KEY_COLUMNS = ("stream", "bucket_start", "bucket_end")
-_TAKEN_COLUMNS = {*_KEY_COLUMNS, *(column for keys in METRICS.values() for column in keys.values())}
+#: The columns that say whose row it is and what time it covers.
+KEY_COLUMNS = ("stream", "bucket_start", "bucket_end")
+_TAKEN_COLUMNS = {*KEY_COLUMNS, *(column for keys in METRICS.values() for column in keys.values())}
 
 
 def check_metrics(metrics: str | Iterable[str]) -> list[str]:
@@ -82,7 +83,7 @@ def columns(metrics: Iterable[str]) -> list[str]:
     :param metrics: names, as :func:`check_metrics` returns them.
     """
     documented = (column for metric in metrics for column in METRICS[metric].values())
-    return [*_KEY_COLUMNS, *documented]
+    return [*KEY_COLUMNS, *documented]
 
 
 def bucket_starts(interval: Interval, time: str) -> Iterator[datetime]:

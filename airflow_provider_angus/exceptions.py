@@ -6,6 +6,8 @@ own words, cut short) and what to change. The cause, where there is one, is kept
     AngusError                  catch this to catch all of them
     |- AngusUnavailableError    the API was away, slow or overloaded          Airflow retries
     |- AngusResponseError       the answer is not what the API documents      Airflow retries
+    |- AngusStorageError        rows could not be written: full, away, locked Airflow retries
+    |- AngusTargetError         the file or table cannot take such rows       fails at once
     |- AngusRequestError        the request is wrong and stays wrong          fails at once
     |- AngusAuthError           credentials refused, connection incomplete    fails at once
     `- AngusIntervalError       the run has no interval                       fails at once
@@ -21,6 +23,8 @@ __all__ = [
     "AngusIntervalError",
     "AngusRequestError",
     "AngusResponseError",
+    "AngusStorageError",
+    "AngusTargetError",
     "AngusUnavailableError",
 ]
 
@@ -43,6 +47,14 @@ class AngusResponseError(AngusError):
     broken_off: bool = False
 
 
+class AngusStorageError(AngusError):
+    """The rows could not be written: a disk that is full, a database that is away or locked. What was there stays."""
+
+
+class AngusTargetError(AngusError, AirflowFailException):
+    """Where the rows should go cannot take them: no such format, a table that lacks a column, a name that is none."""
+
+
 class AngusRequestError(AngusError, AirflowFailException):
     """The request itself is wrong (unknown metric, HTTP 400): asking again cannot help, so Airflow does not."""
 
@@ -53,3 +65,8 @@ class AngusAuthError(AngusError, AirflowFailException):
 
 class AngusIntervalError(AngusError, AirflowFailException):
     """The DAG run has no data interval, or an empty one, and nothing else says which rows are meant."""
+
+
+def can_be_retried(error: AngusError) -> bool:
+    """Return whether Airflow tries again after this error, for a try can help."""
+    return not isinstance(error, AirflowFailException)

@@ -50,7 +50,7 @@ class AngusHook(BaseHook):
         if self._client is None:
             from airflow_provider_angus.client import AngusClient
 
-            self._client = AngusClient(self._settings(), on_token=mask_secret)
+            self._client = AngusClient(self._settings(), on_token=_mask)
         return self._client
 
     async def get_async_conn(self) -> AngusAsyncClient:
@@ -67,7 +67,7 @@ class AngusHook(BaseHook):
             connection = await get_async_connection(self.angus_conn_id, hook=self)
         except AirflowNotFoundException as error:
             raise self._not_found() from error
-        return AngusAsyncClient(self._read(connection, await get_async_extra_dejson(connection)), on_token=amask_secret)
+        return AngusAsyncClient(self._read(connection, await get_async_extra_dejson(connection)), on_token=_amask)
 
     def iter_entities(
         self, metrics: str | Iterable[str], from_date: DateLike, to_date: DateLike, time: str = "global"
@@ -108,7 +108,7 @@ class AngusHook(BaseHook):
             from airflow_provider_angus.tokens import TokenCache
 
             now = datetime.now(UTC)
-            with AngusClient(self._settings(), tokens=TokenCache(), on_token=mask_secret) as client:
+            with AngusClient(self._settings(), tokens=TokenCache(), on_token=_mask) as client:
                 pages = client.pages("passing_by", Interval(now - timedelta(hours=1), now), "global")
                 rows = client.run(pages.next_page())
         except AngusError as error:
@@ -156,3 +156,15 @@ class AngusHook(BaseHook):
 
     def _not_found(self) -> AngusAuthError:
         return AngusAuthError(f"There is no connection {self.angus_conn_id!r}: create it with the type Angus.ai.")
+
+
+def _mask(token: str) -> None:
+    from airflow_provider_angus.tokens import secret_part
+
+    mask_secret(secret_part(token))
+
+
+async def _amask(token: str) -> None:
+    from airflow_provider_angus.tokens import secret_part
+
+    await amask_secret(secret_part(token))

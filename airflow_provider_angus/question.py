@@ -30,7 +30,7 @@ class EntitiesQuestion:
 
     metrics: str | list[str]
     time: str
-    angus_conn_id: str
+    angus_conn_id: str | list[str]
     from_date: DateLike | None
     to_date: DateLike | None
     interval: timedelta | None

@@ -57,6 +57,8 @@ class AngusEntitiesSensor(EntitiesQuestion, BaseSensorOperator):
     :raises AngusError: see the tree in :mod:`airflow_provider_angus.exceptions`.
     """
 
+    angus_conn_id: str
+
     def __init__(
         self,
         *,

@@ -47,6 +47,17 @@ class TokenCache:
         self._tokens.clear()
 
 
+def secret_part(token: str) -> str:
+    """Return the part of a token without which it is of no use: a JWT's signature, all of any other.
+
+    To be masked in logs. Airflow's masker compiles all its secrets anew for each new one, so that many long ones take
+    minutes; a signature is a small part of a JWT, and the rest says no more than the connection does.
+
+    :param token: as the console gave it.
+    """
+    return token.rpartition(".")[2] or token
+
+
 def _expiry(token: str) -> float | None:
     import jwt
 

@@ -1,8 +1,8 @@
-"""``make bench``: what a thousand waits cost a triggerer, with this provider and with the HTTP provider beside it.
+"""``make bench``, first part: what a thousand waits cost a triggerer, with the HTTP provider beside this one.
 
-Each side runs in a process of its own (bench_side.py). The API is a sandbox in this one, which takes a second to
-answer and in which the data appears when every trigger has been told twice that it is not there. The HTTP provider's
-trigger cannot log in and reads no answer, so it gets what it can do: an address that is 404 until then.
+Each side runs in a process of its own (bench_waiting_side.py). The API is a sandbox in this one, which takes a second
+to answer and in which the data appears when every trigger has been told twice that it is not there. The HTTP
+provider's trigger cannot log in and reads no answer, so it gets what it can do: an address that is 404 until then.
 The numbers are for a person: a bound that is missed is said and is no failure, a trigger that did not fire is one.
 """
 
@@ -152,7 +152,7 @@ def watch(side: str) -> Seen:
         "settles_after": SETTLES_AFTER,
         "give_up_after": GIVE_UP_AFTER,
     }
-    command = [sys.executable, Path(__file__).with_name("bench_side.py"), json.dumps(plan)]
+    command = [sys.executable, Path(__file__).with_name("bench_waiting_side.py"), json.dumps(plan)]
     with Api() as api, (HOME / f"{side}.log").open("w") as log:
         process = subprocess.Popen(command, env=environment(api), stdout=log, stderr=log)
         try:

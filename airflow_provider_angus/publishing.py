@@ -1,0 +1,127 @@
+"""How a file appears whole or not at all, on a disk and in an object store.
+
+An exception inside ``with path.open("w")`` leaves half a file on a disk and publishes half an object in a store. So a
+file is written aside first. On a disk that is beside its place, and moving it there replaces what was there in one
+step. In an object store the one step is the upload; other stores (SFTP, HDFS) get it beside its place and then move it.
+"""
+
+from __future__ import annotations
+
+import glob
+import hashlib
+import os
+import tempfile
+import time
+import uuid
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any, NamedTuple, cast
+
+from airflow_provider_angus.exceptions import AngusStorageError, AngusTargetError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from airflow.providers.common.compat.sdk import ObjectStoragePath
+
+#: The schemes of stores in which an upload replaces an object in one step, and a half one leaves nothing.
+OBJECT_STORES = {"s3", "s3a", "gs", "gcs", "abfs", "abfss", "adl", "az", "wasb", "wasbs", "oss", "oci"}
+
+#: A file that was left beside its place by a process that was killed is removed after this many seconds.
+STRAY_AFTER = 24 * 3600.0
+
+
+class Published(NamedTuple):
+    """A file that is there."""
+
+    size: int  # in bytes
+    checksum: str  # "sha256:" and 64 hexadecimal digits
+
+
+def place(path: str | ObjectStoragePath, conn_id: str | None) -> ObjectStoragePath:
+    """Return a path in a store that Airflow can reach.
+
+    :param path: with a scheme, or of a local file.
+    :param conn_id: the Airflow connection for the store, where the path names none.
+    :raises AngusTargetError: Airflow knows no store of this scheme.
+    """
+    from airflow.providers.common.compat.sdk import ObjectStoragePath
+
+    try:
+        there = ObjectStoragePath(path, conn_id=conn_id)
+        there.fs  # noqa: B018 (only now is it looked for)
+    except (ValueError, ImportError) as error:
+        raise AngusTargetError(f"{path} cannot be written: {error}. Is the store's provider installed?") from error
+    return there
+
+
+def publish(path: ObjectStoragePath, write: Callable[[IO[bytes]], None]) -> Published:
+    """Write a file so that nobody sees it before it is whole; what was there before is there until then.
+
+    :param path: where it is to be, see :func:`place`; on a disk its folders are made.
+    :param write: writes all of it.
+    :raises AngusStorageError: it cannot be written.
+    :raises AngusError: whatever ``write`` raises.
+    """
+    from fsspec.implementations.local import LocalFileSystem
+
+    try:
+        if isinstance(path.fs, LocalFileSystem):
+            return _to_disk(Path(path.path), write)
+        return _to_store(path, write)
+    except OSError as error:
+        raise AngusStorageError(f"{path} could not be written: {error}. What was there before still is.") from error
+
+
+def _to_disk(place: Path, write: Callable[[IO[bytes]], None]) -> Published:
+    place.parent.mkdir(parents=True, exist_ok=True)
+    if place.is_dir():
+        raise IsADirectoryError(f"{place} is a folder")
+    _remove_strays(place)
+    aside = place.with_name(f".{place.name}.{uuid.uuid4().hex}.part")
+    try:
+        # Not a tempfile, whose owner alone may read it.
+        with aside.open("x+b") as file:
+            write(file)
+            file.flush()
+            os.fsync(file.fileno())
+            published = _measure(file)
+        aside.replace(place)
+    finally:
+        aside.unlink(missing_ok=True)
+    return published
+
+
+def _to_store(path: ObjectStoragePath, write: Callable[[IO[bytes]], None]) -> Published:
+    with tempfile.NamedTemporaryFile() as file:
+        write(file)
+        file.flush()
+        published = _measure(file)
+        if path.protocol in OBJECT_STORES:
+            path.fs.put_file(file.name, path.path)
+            return published
+        folder, _, name = path.path.rpartition("/")
+        aside = f"{folder}/.{name}.{uuid.uuid4().hex}.part"
+        path.fs.makedirs(folder, exist_ok=True)
+        try:
+            path.fs.put_file(file.name, aside)
+            path.fs.mv(aside, path.path)
+        finally:
+            if path.fs.exists(aside):
+                path.fs.rm_file(aside)
+    return published
+
+
+def _remove_strays(place: Path) -> None:
+    for stray in place.parent.glob(f".{glob.escape(place.name)}.*.part"):
+        try:
+            if stray.stat().st_mtime < time.time() - STRAY_AFTER:
+                stray.unlink()
+        except FileNotFoundError:
+            # Somebody else was faster.
+            continue
+
+
+def _measure(file: IO[bytes]) -> Published:
+    file.seek(0)
+    digest = hashlib.file_digest(cast("Any", file), "sha256")
+    return Published(file.tell(), f"sha256:{digest.hexdigest()}")

@@ -1,0 +1,87 @@
+"""Real databases for tests: which there are, how Airflow reaches them, and what is in their tables."""
+
+from __future__ import annotations
+
+import json
+import os
+import uuid
+from contextlib import closing
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from airflow.providers.common.compat.sdk import BaseHook
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from airflow.providers.common.sql.hooks.sql import DbApiHook
+
+#: Where PostgreSQL and MySQL or MariaDB are for tests, as Airflow connection URIs; the databases are only borrowed.
+POSTGRES = os.environ.get("ANGUS_TEST_POSTGRES", "postgres://postgres@127.0.0.1:5432/test")
+MYSQL = os.environ.get("ANGUS_TEST_MYSQL", "mysql://root@127.0.0.1:3306/test")
+
+#: Databases without which a test fails instead of being skipped: names with commas between them.
+REQUIRED = os.environ.get("ANGUS_TEST_REQUIRE", "").split(",")
+
+
+@dataclass
+class Database:
+    """A database with a place of its own for one test's tables."""
+
+    kind: str
+    conn_id: str
+    #: A name for a table that is not there yet.
+    table: str
+
+    @property
+    def hook(self) -> DbApiHook:
+        return BaseHook.get_hook(self.conn_id)
+
+    def run(self, statement: str) -> list[Any]:
+        """Run a statement, commit, and return its rows."""
+        with closing(self.hook.get_conn()) as connection:
+            cursor = connection.cursor()
+            cursor.execute(statement)
+            rows = cursor.fetchall() if cursor.description and statement.startswith("SELECT") else []
+            if self.kind != "duckdb":
+                connection.commit()
+            return rows
+
+    def rows(self, columns: str = "stream, bucket_start, passing_by") -> list[Any]:
+        return self.run(f"SELECT {columns} FROM {self.table} ORDER BY stream, bucket_start")  # noqa: S608 (a test's)
+
+    def count(self) -> int:
+        return int(self.run(f"SELECT COUNT(*) FROM {self.table}")[0][0])  # noqa: S608 (a test's)
+
+
+def made(kind: str, folder: Path, patch: pytest.MonkeyPatch) -> Iterator[Database]:
+    """Make a database of a kind reachable, and clean up; skips the test where there is none."""
+    name = f"angus_{uuid.uuid4().hex[:10]}"
+    database = Database(kind, f"{kind}_tests", name)
+    connection = {
+        "sqlite": json.dumps({"conn_type": "sqlite", "host": str(folder / "tests.sqlite")}),
+        "duckdb": json.dumps({"conn_type": "duckdb", "host": str(folder / "tests.duckdb")}),
+        "postgres": POSTGRES,
+        "mysql": MYSQL,
+    }[kind]
+    patch.setenv(f"AIRFLOW_CONN_{database.conn_id.upper()}", connection)
+    if kind in {"sqlite", "duckdb"}:
+        yield database
+        return
+    try:
+        database.run("SELECT 1")
+    except Exception as error:  # noqa: BLE001 (no provider, no driver, no server: each in its own class)
+        reason = f"no {kind} at {connection} (ANGUS_TEST_{kind.upper()} names another): {error}"
+        if kind in REQUIRED:
+            pytest.fail(reason)
+        pytest.skip(reason)
+    if kind == "postgres":
+        database.run(f"CREATE SCHEMA {name}")
+        database.table = f"{name}.audience"
+        yield database
+        database.run(f"DROP SCHEMA {name} CASCADE")
+    else:
+        yield database
+        database.run(f"DROP TABLE IF EXISTS {name}")
