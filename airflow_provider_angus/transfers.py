@@ -5,11 +5,12 @@ Both are the entities operator, which says which rows they are; here is only whe
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_angus.entities import check_metrics
 from airflow_provider_angus.exceptions import AngusTargetError
-from airflow_provider_angus.fetching import Streams
+from airflow_provider_angus.fetching import StreamRows, Streams
 from airflow_provider_angus.files import format_of, write
 from airflow_provider_angus.operators import AngusEntitiesOperator
 from airflow_provider_angus.publishing import place, publish
@@ -18,7 +19,7 @@ from airflow_provider_angus.schema import schema
 from airflow_provider_angus.tables import Table, check_table
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from airflow.providers.common.compat.sdk import ObjectStoragePath
     from airflow.providers.common.sql.hooks.sql import DbApiHook
@@ -106,9 +107,8 @@ class AngusToObjectStorageOperator(_Transfer):
         name, columns = str(self.path), self._columns()
         form = format_of(name, self.format)
         path = place(self.path, self.storage_conn_id)
-        published = publish(
-            path, lambda file: write(file, _rows(streams), columns, form, compress=name.endswith(".gz"))
-        )
+        rows = _rows(_begun(streams))
+        published = publish(path, lambda file: write(file, rows, columns, form, compress=name.endswith(".gz")))
         self.log.info("Wrote %s rows to %s: %s bytes", sum(streams.landed.values()), path, published.size)
         self._landed = list(streams.landed), file_output(path, columns)
         manifest = {
@@ -158,15 +158,12 @@ class AngusToSqlOperator(_Transfer):
 
         hook = self._hook()
         table = Table(hook, self.table, self._columns(), create=self.create_table)
-        each = iter(streams)
-        # Nothing is connected before there is something to load: fetching may take longer than a database waits.
-        first = next(each, None)
+        wholes = _begun(streams)
         with table:
-            while first is not None:
-                with first.rows as rows:
-                    count = table.replace(first.stream, streams.interval, rows)
-                self.log.info("Table %s has %s rows of stream %s now", self.table, count, first.stream)
-                first = next(each, None)
+            for whole in wholes:
+                with whole.rows as rows:
+                    count = table.replace(whole.stream, streams.interval, rows)
+                self.log.info("Loaded %s rows of stream %s into %s", count, whole.stream, self.table)
         self._landed = list(streams.landed), table_output(hook, self.table, self._columns())
         manifest = {"table": self.table, **self._summary(streams)}
         return manifest, manifest
@@ -189,7 +186,13 @@ class AngusToSqlOperator(_Transfer):
         return hook
 
 
-def _rows(streams: Streams) -> Iterator[Row]:
-    for each in streams:
-        with each.rows as rows:
+def _begun(streams: Streams) -> Iterator[StreamRows]:
+    """Return the streams, the first of them fetched: nothing is opened before there is something to land."""
+    wholes = iter(streams)
+    return chain([next(wholes)], wholes)
+
+
+def _rows(wholes: Iterable[StreamRows]) -> Iterator[Row]:
+    for whole in wholes:
+        with whole.rows as rows:
             yield from rows

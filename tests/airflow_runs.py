@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from airflow import __version__ as airflow_version
+from sqlalchemy import select
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -80,8 +81,10 @@ class Airflow:
         assert bag.import_errors == {}
         return bag.dags[dag_id]
 
-    def run_dag(self, dag: DAG, *, logical_date: datetime | None, **run: Any) -> dict[str, Outcome]:
-        """Run a DAG; see :meth:`run`."""
+    def run_dag(
+        self, dag: DAG, *, logical_date: datetime | None, triggered_by: Any = None, **run: Any
+    ) -> dict[str, Outcome]:
+        """Run a DAG; see :meth:`run`. ``triggered_by`` is an asset, whose events so far have triggered the run."""
         errors: dict[str, list[BaseException]] = {}
 
         def remember(context: Any) -> None:
@@ -89,8 +92,8 @@ class Airflow:
 
         for task in dag.tasks:
             for callback in ("on_failure_callback", "on_retry_callback"):
-                _set(task, callback, [remember])
-        dag_run = _run_3(dag, logical_date, run) if AIRFLOW_3 else _run_2(dag, logical_date)
+                set_on(task, callback, [remember])
+        dag_run = _run_3(dag, logical_date, run, triggered_by) if AIRFLOW_3 else _run_2(dag, logical_date, triggered_by)
         return {
             _key(ti): Outcome(
                 str(ti.state),
@@ -106,22 +109,54 @@ def _key(ti: Any) -> str:
     return ti.task_id if ti.map_index is None or ti.map_index < 0 else f"{ti.task_id}[{ti.map_index}]"
 
 
-def _set(task: Any, name: str, value: object) -> None:
+def set_on(task: Any, name: str, value: object) -> None:
+    """Set an argument of a task, mapped or not."""
     if hasattr(task, "partial_kwargs"):
         task.partial_kwargs[name] = value
     else:
         setattr(task, name, value)
 
 
-def _run_2(dag: DAG, logical_date: datetime | None) -> Any:
+def _run_2(dag: DAG, logical_date: datetime | None, triggered_by: Any) -> Any:
+    from airflow.models import dag as dag_module
     from airflow.utils.session import create_session
 
     with create_session() as session:
         dag.sync_to_db(session=session)
-    return dag.test(execution_date=logical_date)
+    made_before = dag_module._get_or_create_dagrun  # noqa: SLF001 (how dag.test() makes its run)
+
+    def made_with_events(*, session: Any, **made: Any) -> Any:
+        dag_run = made_before(session=session, **made)
+        dag_run.consumed_dataset_events.extend(_events(triggered_by, session))
+        session.commit()
+        return dag_run
+
+    with pytest.MonkeyPatch.context() as patch:
+        if triggered_by:
+            patch.setattr(dag_module, "_get_or_create_dagrun", made_with_events)
+        return dag.test(execution_date=logical_date)
 
 
-def _run_3(dag: DAG, logical_date: datetime | None, run: dict[str, Any]) -> Any:
+def _events(asset: Any, session: Any) -> list[Any]:
+    if AIRFLOW_3:
+        from airflow.models.asset import AssetEvent, AssetModel
+    else:
+        from airflow.models.dataset import DatasetEvent as AssetEvent
+        from airflow.models.dataset import DatasetModel as AssetModel
+    key = AssetEvent.asset_id if AIRFLOW_3 else AssetEvent.dataset_id
+    found = select(AssetEvent).join(AssetModel, AssetModel.id == key).where(AssetModel.uri == asset.uri)
+    return list(session.scalars(found.order_by(AssetEvent.id)))
+
+
+def extras_of(asset: Any) -> list[dict[str, Any]]:
+    """Return the extras of an asset's events, the oldest first."""
+    from airflow.utils.session import create_session
+
+    with create_session() as session:
+        return [event.extra for event in _events(asset, session)]
+
+
+def _run_3(dag: DAG, logical_date: datetime | None, run: dict[str, Any], triggered_by: Any) -> Any:
     from airflow.models import dagrun
     from airflow.models.dagbundle import DagBundleModel
     from airflow.models.serialized_dag import SerializedDagModel
@@ -141,9 +176,14 @@ def _run_3(dag: DAG, logical_date: datetime | None, run: dict[str, Any]) -> Any:
         from airflow.utils.state import DagRunState
         from airflow.utils.types import DagRunType
 
-        return dag.create_dagrun(run_type=DagRunType.MANUAL, state=DagRunState.RUNNING, session=session, **(made | run))
+        made |= {"run_type": DagRunType.MANUAL, "state": DagRunState.RUNNING} | run
+        dag_run = dag.create_dagrun(session=session, **made)
+        if triggered_by:
+            dag_run.consumed_asset_events.extend(_events(triggered_by, session))
+            session.commit()
+        return dag_run
 
     with pytest.MonkeyPatch.context() as patch:
-        if run:
+        if run or triggered_by:
             patch.setattr(dagrun, "get_or_create_dagrun", made_as_asked)
         return dag.test(logical_date=logical_date)

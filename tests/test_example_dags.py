@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import json
+import os
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import databases
 import pytest
+from airflow_runs import AIRFLOW_3, set_on
+
+from airflow_provider_angus.transfers import AngusToSqlOperator
 
 if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import DAG
     from airflow_runs import Airflow
 
     from airflow_provider_angus.sandbox import Sandbox
@@ -25,7 +33,7 @@ def test_every_example_is_run_by_a_test() -> None:
 
 def test_the_daily_audience_waits_fetches_its_day_and_sums_it_up(airflow: Airflow, sandbox: Sandbox) -> None:
     outcomes = airflow.run_dag(
-        airflow.load(EXAMPLES / "angus_daily_audience.py", "angus_daily_audience"),
+        example(airflow, "angus_daily_audience"),
         logical_date=datetime(2026, 11, 21, tzinfo=UTC),
     )
     hours = outcomes["fetch_hours"].returned
@@ -39,7 +47,133 @@ def test_the_daily_audience_waits_fetches_its_day_and_sums_it_up(airflow: Airflo
     assert sandbox.count("entities") == 2
 
 
+@pytest.fixture
+def database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> databases.Database:
+    """The examples' database, with their cameras to the sandbox's streams and a folder for what they write."""
+    (database,) = databases.made("sqlite", tmp_path, monkeypatch)
+    monkeypatch.setenv("AIRFLOW_CONN_AUDIENCE_DB", os.environ["AIRFLOW_CONN_SQLITE_TESTS"])
+    monkeypatch.setenv("ANGUS_FOLDER", str(tmp_path / "audience"))
+    database.table = "audience_by_hour"
+    return database
+
+
+@pytest.fixture
+def cameras(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    streams = list(sandbox.streams)
+    for number, stream in enumerate(streams[1:], 2):
+        monkeypatch.setenv(f"AIRFLOW_CONN_ANGUS_SHOP_{number}", sandbox.connection_json(stream))
+    return streams
+
+
+def test_the_daily_load_fills_the_table_for_several_cameras_each_day_once(
+    airflow: Airflow, database: databases.Database, cameras: list[str]
+) -> None:
+    dag = example(airflow, "angus_daily_to_sql")
+    for day in (20, 21, 20):
+        outcomes = airflow.run_dag(dag, logical_date=datetime(2026, 11, day, tzinfo=UTC))
+        assert {outcome.state for outcome in outcomes.values()} == {"success"}
+    assert outcomes["load_day"].returned["rows"] == 72
+    assert database.run(
+        "SELECT stream, COUNT(*), COUNT(DISTINCT bucket_start), MIN(bucket_start), MAX(bucket_end) "
+        "FROM audience_by_hour GROUP BY stream ORDER BY stream"
+    ) == [(stream, 48, 48, "2026-11-19T00:00:00+00:00", "2026-11-21T00:00:00+00:00") for stream in sorted(cameras)]
+
+
+def test_each_hour_is_a_file_that_triggers_the_second_dag(
+    airflow: Airflow,
+    database: databases.Database,  # noqa: ARG001 (the folder)
+    tmp_path: Path,
+) -> None:
+    first, second = (
+        example(airflow, "angus_hourly_files", dag_id) for dag_id in ("angus_hourly_files", "angus_on_hour_file")
+    )
+    for hour in (21, 22):
+        airflow.run_dag(first, logical_date=datetime(2026, 11, 20, hour, tzinfo=UTC))
+    files = sorted((tmp_path / "audience").rglob("*.jsonl"))
+    assert [str(file.relative_to(tmp_path)) for file in files] == [
+        "audience/2026/11/20/20.jsonl",
+        "audience/2026/11/20/21.jsonl",
+    ]
+    (asset,) = first.get_task("write_hour").outlets
+    outcome = airflow.run_dag(
+        second, logical_date=None if AIRFLOW_3 else datetime(2026, 11, 20, 23, tzinfo=UTC), triggered_by=asset
+    )["read_hours"]
+    counts = [json.loads(file.read_text())["passing_by"] for file in files]
+    assert outcome.returned == [
+        f"2026-11-20T20:00: {counts[0]} passed by",
+        f"2026-11-20T21:00: {counts[1]} passed by",
+    ]
+
+
+def test_an_hour_that_is_not_there_yet_leaves_no_file(
+    airflow: Airflow,
+    sandbox: Sandbox,
+    database: databases.Database,  # noqa: ARG001 (the folder)
+    tmp_path: Path,
+) -> None:
+    sandbox.clock.set(datetime(2026, 11, 20, 20, 30, tzinfo=UTC))
+    dag = example(airflow, "angus_hourly_files")
+    outcome = airflow.run_dag(dag, logical_date=datetime(2026, 11, 20, 22, tzinfo=UTC))["write_hour"]
+    assert outcome.state == "failed"
+    assert "has no rows for 2026-11-20T21:00" in str(outcome.errors[0])
+    assert not (tmp_path / "audience").exists()
+
+
+def test_the_weekly_report_draws_the_week_that_the_table_has(
+    airflow: Airflow, sandbox: Sandbox, database: databases.Database, cameras: list[str]
+) -> None:
+    week: dict[str, Any] = {"from_date": "2026-11-16", "to_date": "2026-11-23", "time": "by_hour"}
+    sandbox.clock.set(datetime(2026, 11, 23, 1, tzinfo=UTC))
+    load = example(airflow, "angus_daily_to_sql").get_task("load_day")
+    AngusToSqlOperator(
+        task_id="load",
+        **week,
+        metrics=load.metrics,
+        angus_conn_id=load.angus_conn_id,
+        sql_conn_id="audience_db",
+        table=database.table,
+        create_table=True,
+    ).execute({})
+    assert database.count() == len(cameras) * 7 * 24
+    dag = example(airflow, "angus_weekly_report")
+    picture = Path(airflow.run_dag(dag, logical_date=datetime(2026, 11, 23, tzinfo=UTC))["draw_week"].returned)
+    assert picture.name == "audience-2026-W47.png"
+    assert picture.read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
+    axes = {each.get_title(): each for each in figure_of(dag, database).axes}
+    drawn = {text.get_text() for text in axes["Gender of interested people"].texts}
+    women, men = database.run("SELECT SUM(gender_female), SUM(gender_male) FROM audience_by_hour")[0]
+    assert {text.partition(" ")[0] for text in drawn} >= {f"{women:,}", f"{men:,}"}
+    assert axes[""].get_xlabel() == "time (UTC)"
+
+
+def example(airflow: Airflow, name: str, dag_id: str | None = None) -> DAG:
+    """Return a DAG of an example, whose tasks are not tried again: that would take minutes."""
+    dag = airflow.load(EXAMPLES / f"{name}.py", dag_id or name)
+    for each in dag.tasks:
+        set_on(each, "retries", 0)
+    return dag
+
+
+def figure_of(dag: Any, database: databases.Database) -> Any:
+    """Return the report's figure, drawn by its own function from the table's own hours."""
+    module = sys.modules[dag.get_task("draw_week").python_callable.__module__]
+    sums = ", ".join(f"SUM({column})" for column in module.COUNTS)
+    statement = f"SELECT bucket_start, {sums} FROM audience_by_hour GROUP BY bucket_start"  # noqa: S608 (its own columns)
+    return module.picture(database.run(statement), "A week")
+
+
+def test_the_weekly_report_says_when_the_table_lacks_a_day(
+    airflow: Airflow, database: databases.Database, cameras: list[str]
+) -> None:
+    load = example(airflow, "angus_daily_to_sql")
+    airflow.run_dag(load, logical_date=datetime(2026, 11, 20, tzinfo=UTC))
+    assert database.count() == 24 * len(cameras)
+    dag = example(airflow, "angus_weekly_report")
+    outcome = airflow.run_dag(dag, logical_date=datetime(2026, 11, 23, tzinfo=UTC))["draw_week"]
+    assert "The table has 24 hours of the week" in str(outcome.errors[0])
+
+
 def test_a_run_that_is_run_again_gives_the_same(airflow: Airflow) -> None:
-    dag = airflow.load(EXAMPLES / "angus_daily_audience.py", "angus_daily_audience")
+    dag = example(airflow, "angus_daily_audience")
     first, again = (airflow.run_dag(dag, logical_date=datetime(2026, 11, 21, tzinfo=UTC)) for _ in range(2))
     assert first["fetch_hours"].returned == again["fetch_hours"].returned

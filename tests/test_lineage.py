@@ -8,7 +8,7 @@ import databases
 import pytest
 from airflow.providers.common.compat.sdk import Asset
 from airflow.timetables.interval import CronDataIntervalTimetable
-from airflow_runs import AIRFLOW_3, only_airflow_3
+from airflow_runs import AIRFLOW_3, extras_of, only_airflow_3
 
 from airflow_provider_angus.lineage import file_output
 from airflow_provider_angus.operators import AngusEntitiesOperator
@@ -29,24 +29,6 @@ ASKED: dict[str, Any] = {"task_id": "land", "metrics": "passing_by,stop_time", "
 pytestmark = pytest.mark.usefixtures("connection")
 
 
-def events_of(asset: Asset) -> list[dict[str, Any]]:
-    """Return the extras of an asset's events, the oldest first."""
-    from airflow.utils.session import create_session
-    from sqlalchemy import select
-
-    if AIRFLOW_3:
-        from airflow.models.asset import AssetEvent, AssetModel
-
-        found = select(AssetEvent.extra).join(AssetModel, AssetModel.id == AssetEvent.asset_id)
-    else:
-        from airflow.models.dataset import DatasetEvent as AssetEvent
-        from airflow.models.dataset import DatasetModel as AssetModel
-
-        found = select(AssetEvent.extra).join(AssetModel, AssetModel.id == AssetEvent.dataset_id)
-    with create_session() as session:
-        return list(session.scalars(found.where(AssetModel.uri == asset.uri).order_by(AssetEvent.id)))
-
-
 def outlet(name: str) -> Asset:
     return Asset(f"angus://{name}/entities")
 
@@ -64,7 +46,7 @@ def test_the_events_of_outlets_say_stream_interval_and_rows(
         "table": lambda: AngusToSqlOperator(**ASKED, **sql, outlets=[asset]),
     }
     outcome = airflow.run(builds[kind], schedule=DAILY)["land"]
-    (extra,) = events_of(asset)
+    (extra,) = extras_of(asset)
     said = {"stream": next(iter(sandbox.streams)), "rows": 24}
     said |= {"from_date": "2026-11-20T00:00:00+00:00", "to_date": "2026-11-21T00:00:00+00:00"}
     assert extra == (said if kind == "operator" else outcome.returned)
@@ -79,7 +61,7 @@ def test_a_task_that_fails_for_one_stream_makes_no_event(airflow: Airflow, sandb
         lambda: AngusToObjectStorageOperator(**ASKED, path=path, angus_conn_id=conn_ids, outlets=[asset]),
         schedule=DAILY,
     )["land"]
-    assert (outcome.state, events_of(asset)) == ("failed", [])
+    assert (outcome.state, extras_of(asset)) == ("failed", [])
     assert outcome.returned["stream"] == [next(iter(sandbox.streams))]
 
 
