@@ -1,4 +1,4 @@
-# make demo   watch an Airflow DAG run wait for Angus data, fetch its own interval and print it
+# make demo   watch an Airflow DAG run wait for Angus data and fetch its own interval; a week in SQLite and as a picture
 # make test   the tests, on Airflow 3 and on 2.11
 # make lint   ruff and mypy
 # make bench  what a thousand waits cost a triggerer, and ten years and 500 streams landed, as tables
@@ -46,7 +46,7 @@ bench: $(BENCH)/installed
 $(AIRFLOW_3)/installed: constraints/airflow-3.txt pyproject.toml
 	$(if $(PYTHON_FOR_3),,$(error Python 3.11 or newer is needed and not on the PATH))
 	$(PYTHON_FOR_3) -m venv --clear $(@D)
-	$(call install,$(@D),$<)
+	$(call install,$(@D),$<,[report$(,)sql],apache-airflow-providers-sqlite)
 
 $(AIRFLOW_2)/installed: constraints/airflow-2.11.txt pyproject.toml
 	$(PYTHON_FOR_2) -m venv --clear $(@D)
@@ -61,14 +61,13 @@ $(AIRFLOW_2)/tested: constraints/airflow-2.11.txt $(AIRFLOW_2)/installed
 $(BENCH)/installed: constraints/airflow-3.txt pyproject.toml
 	$(if $(PYTHON_FOR_3),,$(error Python 3.11 or newer is needed and not on the PATH))
 	$(PYTHON_FOR_3) -m venv --clear $(@D)
-	$(@D)/bin/python -m pip install --quiet --constraint $< \
-		apache-airflow-providers-http apache-airflow-providers-sqlite
-	$(call install,$(@D),$<,[parquet,sql])
+	$(call install,$(@D),$<,[parquet$(,)sql],apache-airflow-providers-http apache-airflow-providers-sqlite)
 
-# install(virtual environment, constraints, extras): what builds our own package comes from the constraints as well;
-# Airflow first, since some of what it needs has to be built in isolation.
+, := ,
+# install(virtual environment, constraints, extras, other packages): what builds our own package comes from the
+# constraints as well; Airflow first, since some of what it needs has to be built in isolation.
 define install
-	$(1)/bin/python -m pip install --quiet --constraint $(2) apache-airflow hatchling editables
+	$(1)/bin/python -m pip install --quiet --constraint $(2) apache-airflow hatchling editables $(4)
 	$(1)/bin/python -m pip install --quiet --constraint $(2) --no-build-isolation --editable '.$(3)'
 	touch $@
 endef

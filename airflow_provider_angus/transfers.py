@@ -163,7 +163,9 @@ class AngusToSqlOperator(_Transfer):
             for whole in wholes:
                 with whole.rows as rows:
                     count = table.replace(whole.stream, streams.interval, rows)
-                self.log.info("Loaded %s rows of stream %s into %s", count, whole.stream, self.table)
+                self.log.info(
+                    "Loaded %s rows of stream %s into %s for %s", count, whole.stream, self.table, streams.interval
+                )
         self._landed = list(streams.landed), table_output(hook, self.table, self._columns())
         manifest = {"table": self.table, **self._summary(streams)}
         return manifest, manifest

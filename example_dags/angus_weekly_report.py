@@ -52,7 +52,8 @@ with DAG(
             raise ValueError(f"The table has {len(hours)} hours of the week: has each day been loaded?")
         os.makedirs(FOLDER, exist_ok=True)  # noqa: PTH103 (an example)
         path = f"{FOLDER}/audience-{data_interval_start:%G-W%V}.png"
-        picture(hours, f"Audience, {data_interval_start:%d %B %Y} to {data_interval_end:%d %B %Y}").savefig(path)
+        last = data_interval_end.subtract(days=1)
+        picture(hours, f"Audience, {data_interval_start:%d %B} to {last:%d %B %Y}").savefig(path)
         print(f"The week's picture: {path}")
         return path
 

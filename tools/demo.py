@@ -1,14 +1,16 @@
-"""``make demo``: a DAG run waits for its day in the sandbox, fetches it and prints it, all through Airflow itself.
+"""``make demo``: a DAG run waits for its day in the sandbox and fetches it; then a week is landed in SQL and drawn.
 
 What runs is what a user would type: ``airflow db migrate`` and ``airflow dags test``, in a home of its own beside the
-clone's other files. Of Airflow's log only what this provider says and what the DAG prints is shown.
+clone's other files. Of Airflow's log only what this provider says and what the DAGs print is shown.
 """
 
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import re
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -24,14 +26,33 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parent.parent
 HOME = ROOT / ".demo"
 AIRFLOW = Path(sys.executable).with_name("airflow")
-DAG_ID = "angus_daily_audience"
 DAY = datetime(2026, 11, 20, tzinfo=UTC)
+MONDAY = datetime(2026, 11, 23, tzinfo=UTC)
+DATABASE = HOME / "audience.sqlite"
 
 #: Airflow's own way to change tasks without touching DAGs: the example looks every five minutes, the demo every 2 s.
 POLICY = """
 def task_policy(task):
     if task.task_type.endswith("Sensor"):
         task.poke_interval = 2
+"""
+
+#: What the demo asks the table in the end, as anybody may.
+QUERY = """
+SELECT date(bucket_start) AS day, COUNT(DISTINCT stream) AS cameras, COUNT(*) AS hours,
+       SUM(passing_by) AS passing_by, SUM(interested) AS interested,
+       ROUND(SUM(stop_time * interested) / SUM(interested), 1) AS stop_time
+FROM audience_by_hour GROUP BY day ORDER BY day
+"""
+
+#: What the command ``airflow`` does, for several command lines.
+COMMANDS = """
+import json, sys
+from airflow.__main__ import main
+for words in json.loads(sys.argv[1]):
+    print("$ airflow", *words, flush=True)
+    sys.argv[1:] = words
+    main()
 """
 
 LOG_LINE = re.compile(r"\d{4}-\d\d-\d\dT(\d\d:\d\d:\d\d)\S+ \[\w+ *\] (.*?) +\[([\w.]+)\] ")
@@ -46,7 +67,7 @@ def main() -> int:
             "AIRFLOW_HOME": str(HOME),
             "AIRFLOW__CORE__DAGS_FOLDER": str(ROOT / "example_dags"),
             "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
-            "AIRFLOW_CONN_ANGUS_DEFAULT": sandbox.connection_json(),
+            **connections(sandbox),
             "PYTHONPATH": str(HOME / "config"),
             "PYTHONWARNINGS": "ignore",
             "NO_COLOR": "1",
@@ -58,31 +79,67 @@ def main() -> int:
         if migrated.returncode:
             print(migrated.stdout, migrated.stderr)
             return migrated.returncode
+        # A run for the 21st, at midnight, is the run of the 20th: its data interval ends there.
         with midnight_after(sandbox, looks=2):
-            code = run_dag(env)
+            code = run_dag(env, "angus_daily_audience", [DAY + timedelta(days=1)], shows="the day: ")
         tokens, pages = sandbox.count("token"), sandbox.count("entities")
         print(f"\nThe local Angus was asked for {tokens} token and {pages} pages. Exit code {code}.")
-    return code
+        return code or land_a_week(sandbox, env)
 
 
-def run_dag(env: dict[str, str]) -> int:
-    """Run the DAG for the day, showing what matters of its log; all of it when it fails."""
-    # A run for the 21st, at midnight, is the run of the 20th: its data interval ends there.
-    command = ["airflow", "dags", "test", DAG_ID, f"{DAY + timedelta(days=1):%Y-%m-%d}"]
-    print(f"$ {' '.join(command)}", flush=True)
+def connections(sandbox: Sandbox) -> dict[str, str]:
+    """Return the connections of the example DAGs, as environment variables: the sandbox's cameras and a database."""
+    names = ("ANGUS_DEFAULT", "ANGUS_SHOP_2", "ANGUS_SHOP_3")
+    return {
+        f"AIRFLOW_CONN_{name}": sandbox.connection_json(stream)
+        for name, stream in zip(names, sandbox.streams, strict=True)
+    } | {
+        "AIRFLOW_CONN_AUDIENCE_DB": json.dumps({"conn_type": "sqlite", "host": str(DATABASE)}),
+        "ANGUS_FOLDER": str(HOME / "audience"),
+    }
+
+
+def land_a_week(sandbox: Sandbox, env: dict[str, str]) -> int:
+    """Load three cameras' week into SQLite, day by day and one day twice, ask the table, and draw it."""
+    DATABASE.unlink(missing_ok=True)
+    sandbox.clock.set(MONDAY + timedelta(minutes=5))
+    print(f"\nIn the local Angus the weekend passes; it is {sandbox.clock.now():%A %d %B %Y, %H:%M} UTC.")
+    days = [MONDAY - timedelta(days=back) for back in range(6, -1, -1)]
+    if code := run_dag(env, "angus_daily_to_sql", [*days, days[3]], shows="Loaded "):
+        return code
+    print(f"\n$ sqlite3 {DATABASE.relative_to(ROOT)}\n{QUERY.strip()};")
+    with contextlib.closing(sqlite3.connect(DATABASE)) as database:
+        rows = database.execute(QUERY)
+        print("".join(f"{name:>12}" for name, *_ in rows.description))
+        for row in rows:
+            print("".join(f"{value:>12}" for value in row))
+    print(flush=True)
+    return run_dag(env, "angus_weekly_report", [MONDAY], shows="The week's picture: ")
+
+
+def run_dag(env: dict[str, str], dag_id: str, dates: list[datetime], *, shows: str) -> int:
+    """Run a DAG for each date, showing what matters of its log; all of it when it fails.
+
+    One process does what as many ``airflow dags test`` would do, for starting Airflow takes longer than these runs.
+    """
+    commands = [["dags", "test", dag_id, f"{date:%Y-%m-%d}"] for date in dates]
     process = subprocess.Popen(
-        [AIRFLOW, *command[1:]], env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        [sys.executable, "-c", COMMANDS, json.dumps(commands)],
+        env=env,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
     )
     log = []
     for line in process.stdout or ():
         log.append(line)
         match = LOG_LINE.match(line)
         if match is None:
-            print(line, end="", flush=True)
-        elif "airflow_provider_angus" in match[3]:
+            print(line.replace(f"{ROOT}/", ""), end="", flush=True)
+        elif "airflow_provider_angus" in match[3] and (len(dates) == 1 or match[2].startswith(shows)):
             print(f"{match[1]}  {match[2]}", flush=True)
     code = process.wait()
-    if code == 0 and not any(line.startswith("the day: ") for line in log):
+    if code == 0 and sum(shows in line for line in log) < len(dates):
         code = 1
     if code:
         print("".join(log))
