@@ -9,7 +9,6 @@ from airflow.providers.common.compat.sdk import BaseOperator
 from airflow_provider_angus.availability import describe
 from airflow_provider_angus.entities import partial_buckets
 from airflow_provider_angus.exceptions import AngusRequestError
-from airflow_provider_angus.fetching import Streams
 from airflow_provider_angus.hooks import AngusHook
 from airflow_provider_angus.question import EntitiesQuestion, is_template
 
@@ -18,6 +17,7 @@ if TYPE_CHECKING:
 
     from airflow.providers.common.compat.sdk import Context
 
+    from airflow_provider_angus.fetching import Streams
     from airflow_provider_angus.interval import DateLike, Interval
 
 
@@ -89,6 +89,8 @@ class AngusEntitiesOperator(EntitiesQuestion, BaseOperator):
         return result
 
     def _streams(self, interval: Interval) -> Streams:
+        from airflow_provider_angus.fetching import Streams
+
         return Streams(self._conn_ids(), metrics=self.metrics, interval=interval, time=self.time, in_memory=None)
 
     def _land(self, streams: Streams) -> tuple[Any, dict[str, Any]]:

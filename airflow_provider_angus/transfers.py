@@ -10,10 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_angus.entities import check_metrics
 from airflow_provider_angus.exceptions import AngusTargetError
-from airflow_provider_angus.fetching import StreamRows, Streams
 from airflow_provider_angus.files import format_of, write
 from airflow_provider_angus.operators import AngusEntitiesOperator
-from airflow_provider_angus.publishing import place, publish
 from airflow_provider_angus.question import is_template
 from airflow_provider_angus.schema import schema
 from airflow_provider_angus.tables import Table, check_table
@@ -26,6 +24,7 @@ if TYPE_CHECKING:
     from airflow.providers.openlineage.extractors import OperatorLineage
 
     from airflow_provider_angus.entities import Row
+    from airflow_provider_angus.fetching import StreamRows, Streams
     from airflow_provider_angus.interval import Interval
     from airflow_provider_angus.lineage import Output
     from airflow_provider_angus.schema import Column
@@ -49,6 +48,8 @@ class _Transfer(AngusEntitiesOperator):
         return lineage(*self._landed) if self._landed else None
 
     def _streams(self, interval: Interval) -> Streams:
+        from airflow_provider_angus.fetching import Streams
+
         return Streams(
             self._conn_ids(),
             metrics=self.metrics,
@@ -103,6 +104,7 @@ class AngusToObjectStorageOperator(_Transfer):
 
     def _land(self, streams: Streams) -> tuple[Any, dict[str, Any]]:
         from airflow_provider_angus.lineage import file_output
+        from airflow_provider_angus.publishing import place, publish
 
         name, columns = str(self.path), self._columns()
         form = format_of(name, self.format)

@@ -119,10 +119,13 @@ print("modules", json.dumps(sorted(set(sys.modules) - before)))
 
 
 def test_parsing_a_dag_imports_only_our_own_small_modules() -> None:
-    imported = imported_by("airflow_provider_angus.operators", "airflow_provider_angus.sensors")
+    imported = imported_by(
+        "airflow_provider_angus.operators", "airflow_provider_angus.sensors", "airflow_provider_angus.transfers"
+    )
     ours = {name for name in imported if name.startswith("airflow_provider_angus")}
     assert {name.partition(".")[2] for name in ours} - {""} == {
-        "availability", "compat", "entities", "exceptions", "hooks", "interval", "operators", "question", "sensors",
+        "availability", "compat", "entities", "exceptions", "files", "hooks", "interval", "operators", "question",
+        "schema", "sensors", "tables", "transfers",
     }  # fmt: skip
     assert imported & {"requests", "httpx", "jwt", "urllib3", "tenacity", "aiohttp", "wtforms"} == set()
     theirs = {name for name in imported - ours if not name.startswith("airflow.")}
@@ -138,7 +141,10 @@ def test_the_provider_information_imports_nothing() -> None:
 
 @pytest.mark.parametrize(
     "module",
-    ["interval", "entities", "availability", "compat", "answers", "tokens", "protocol", "connection", "question"],
+    [
+        *["interval", "entities", "availability", "compat", "answers", "tokens", "protocol", "connection", "question"],
+        *["schema", "spool", "files", "tables", "assets"],
+    ],
 )
 def test_pure_modules_import_neither_airflow_nor_an_http_library(module: str) -> None:
     code = f"""

@@ -679,6 +679,15 @@ def test_a_stream_that_comes_by_two_connections_is_not_landed_twice(
     assert len(outcome.returned) == 3
 
 
+def test_an_operator_may_be_mapped_over_lists_of_connections(airflow: Airflow, shops: list[str]) -> None:
+    lists = [shops[:2], shops[2:]]
+    outcomes = airflow.run(
+        lambda: AngusEntitiesOperator.partial(task_id="fetch", metrics="passing_by").expand(angus_conn_id=lists),
+        schedule=DAILY,
+    )
+    assert [len(outcomes[f"fetch[{number}]"].returned) for number in range(2)] == [2, 1]
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
