@@ -69,7 +69,7 @@ def publish(path: ObjectStoragePath, write: Callable[[IO[bytes]], None]) -> Publ
             return _to_disk(Path(path.path), write)
         return _to_store(path, write)
     except OSError as error:
-        raise AngusStorageError(f"{path} could not be written: {error}. What was there before still is.") from error
+        raise _failed(path, error) from error
 
 
 def _to_disk(place: Path, write: Callable[[IO[bytes]], None]) -> Published:
@@ -96,19 +96,42 @@ def _to_store(path: ObjectStoragePath, write: Callable[[IO[bytes]], None]) -> Pu
         write(file)
         file.flush()
         published = _measure(file)
-        if path.protocol in OBJECT_STORES:
-            path.fs.put_file(file.name, path.path)
-            return published
-        folder, _, name = path.path.rpartition("/")
-        aside = f"{folder}/.{name}.{uuid.uuid4().hex}.part"
-        path.fs.makedirs(folder, exist_ok=True)
-        try:
-            path.fs.put_file(file.name, aside)
-            path.fs.mv(aside, path.path)
-        finally:
-            if path.fs.exists(aside):
-                path.fs.rm_file(aside)
+        with _Uploading(path):
+            _upload(file.name, path)
     return published
+
+
+def _upload(name: str, path: ObjectStoragePath) -> None:
+    if path.protocol in OBJECT_STORES:
+        path.fs.put_file(name, path.path)
+        return
+    folder, _, last = path.path.rpartition("/")
+    aside = f"{folder}/.{last}.{uuid.uuid4().hex}.part"
+    path.fs.makedirs(folder, exist_ok=True)
+    try:
+        path.fs.put_file(name, aside)
+        path.fs.mv(aside, path.path)
+    finally:
+        if path.fs.exists(aside):
+            path.fs.rm_file(aside)
+
+
+class _Uploading:
+    """Tells what a store's library raises as an error of ours: each has classes of its own, with no base in common."""
+
+    def __init__(self, path: ObjectStoragePath) -> None:
+        self._path = path
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        if isinstance(error, Exception):
+            raise _failed(self._path, error) from error
+
+
+def _failed(path: ObjectStoragePath, error: Exception) -> AngusStorageError:
+    return AngusStorageError(f"{path} could not be written: {error}. What was there before still is.")
 
 
 def _remove_strays(place: Path) -> None:

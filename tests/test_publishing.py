@@ -146,6 +146,22 @@ def test_another_store_gets_the_file_beside_its_place_and_then_in_it(store: Stor
     assert [name.rpartition("/")[2] for name in store.find("/")] == ["day.csv"]
 
 
+def test_what_a_store_s_library_raises_is_an_error_of_storage(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    class LibraryError(Exception):
+        pass
+
+    def away(*_: object, **__: object) -> None:
+        raise LibraryError("Could not connect")
+
+    monkeypatch.setattr(store, "put_file", away)
+    path = in_store("s3", store)
+    with pytest.raises(
+        AngusStorageError, match="bucket/shop/day.csv could not be written: Could not connect"
+    ) as raised:
+        publish(path, write)
+    assert isinstance(raised.value.__cause__, LibraryError)
+
+
 def test_a_move_that_fails_leaves_nothing_beside_the_place(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     def no_move(*_: object, **__: object) -> None:
         raise PermissionError("not here")
