@@ -11,6 +11,20 @@ from airflow.providers.common.compat.sdk import mask_secret
 STARTS_FROM_TRIGGER = tuple(map(int, _version.split(".")[:2])) >= (3, 3)
 
 
+def is_asset(outlet: object) -> bool:
+    """Return whether a task's outlet is one asset, by itself or by its name or URI (3.x): no alias, no file.
+
+    :param outlet: what a user gave an operator.
+    """
+    from airflow.providers.common.compat.sdk import Asset
+
+    try:
+        from airflow.sdk.definitions.asset import AssetRef
+    except ImportError:
+        return isinstance(outlet, Asset)
+    return isinstance(outlet, Asset | AssetRef)
+
+
 async def amask_secret(secret: str) -> None:
     """Mask a secret in logs from an event loop, on which Airflow's own ``mask_secret`` must not run.
 

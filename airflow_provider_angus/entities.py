@@ -7,6 +7,7 @@ may also return the bucket that starts at midnight.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -201,7 +202,11 @@ def totals(rows: Iterable[Row]) -> dict[str, int | float]:
     for row in rows:
         for column, value in row.items():
             if column not in MEANS and isinstance(value, int | float) and not isinstance(value, bool):
-                sums[column] = sums.get(column, 0) + value
+                try:
+                    sums[column] = sums.get(column, 0) + value
+                except OverflowError:
+                    # A whole number of hundreds of digits, and a fraction.
+                    sums[column] = math.inf
     return sums
 
 

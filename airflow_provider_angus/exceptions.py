@@ -8,6 +8,7 @@ own words, cut short) and what to change. The cause, where there is one, is kept
     |- AngusResponseError       the answer is not what the API documents      Airflow retries
     |- AngusStorageError        rows could not be written: full, away, locked Airflow retries
     |- AngusTargetError         the file or table cannot take such rows       fails at once
+    |  `- AngusRowError         ... those of one stream                       fails at once
     |- AngusRequestError        the request is wrong and stays wrong          fails at once
     |- AngusAuthError           credentials refused, connection incomplete    fails at once
     `- AngusIntervalError       the run has no interval                       fails at once
@@ -23,6 +24,7 @@ __all__ = [
     "AngusIntervalError",
     "AngusRequestError",
     "AngusResponseError",
+    "AngusRowError",
     "AngusStorageError",
     "AngusTargetError",
     "AngusUnavailableError",
@@ -53,6 +55,10 @@ class AngusStorageError(AngusError):
 
 class AngusTargetError(AngusError, AirflowFailException):
     """Where the rows should go cannot take them: no such format, a table that lacks a column, a name that is none."""
+
+
+class AngusRowError(AngusTargetError):
+    """The table cannot take the rows of one stream, though it may take those of others."""
 
 
 class AngusRequestError(AngusError, AirflowFailException):

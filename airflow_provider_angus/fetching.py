@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, NamedTuple
 
 from airflow_provider_angus.availability import describe, missing_buckets
@@ -25,7 +26,7 @@ from airflow_provider_angus.schema import landed
 from airflow_provider_angus.spool import Spool
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Generator, Iterator, Sequence
 
     from airflow_provider_angus.interval import Interval
     from airflow_provider_angus.schema import Column
@@ -81,7 +82,7 @@ class Streams:
         self._given_up = threading.Event()
         self._seen: dict[str, str] = {}
 
-    def __iter__(self) -> Iterator[StreamRows]:
+    def __iter__(self) -> Generator[StreamRows, None, None]:
         """Yield each stream when it is whole.
 
         :raises AngusError: the only stream's error, or all streams' as one, see :meth:`error`.
@@ -110,6 +111,23 @@ class Streams:
             # Who has had enough (an error, a time-out of Airflow's) does not wait for the others' answers.
             self._given_up.set()
             pool.shutdown(wait=False, cancel_futures=True)
+        self.check_any()
+
+    def leave_out(self, whole: StreamRows, error: AngusError) -> None:
+        """Count a stream among the failures whose rows could not be landed after all.
+
+        :raises AngusError: the error itself, where there is no other stream.
+        """
+        if len(self.conn_ids) == 1:
+            raise error
+        del self.landed[whole.stream]
+        self._leave_out(AngusHook(whole.conn_id), error)
+
+    def check_any(self) -> None:
+        """Refuse to go on where no stream is left.
+
+        :raises AngusError: see :meth:`error`.
+        """
         if len(self.failures) == len(self.conn_ids):
             raise self.error()
 
@@ -149,21 +167,27 @@ class Streams:
     def _fetch(self, hook: AngusHook, stream: str) -> StreamRows:
         asked = ", ".join(self.metrics)
         hook.log.info("Fetching %s (%s) of stream %s for %s", asked, self.time, stream, self.interval)
-        rows = Spool(self.in_memory)
-        with hook.get_conn():
-            for row in hook.iter_entities(self.metrics, *self.interval, self.time):
-                if self._given_up.is_set():
-                    raise AngusError("Given up, because the task is.")
-                try:
-                    rows.append(landed(row, self.columns, self.interval) if self.columns else row)
-                except OSError as error:
-                    raise AngusStorageError(f"The rows' temporary file cannot be written: {error}") from error
-        if not rows and not self.allow_empty:
-            raise AngusResponseError(
-                f"Stream {stream!r} has no rows for {self.interval}, and allow_empty is False: nothing was replaced."
-            )
+        with ExitStack() as unless_whole:
+            rows = unless_whole.enter_context(Spool(self.in_memory))
+            self._fill(rows, hook)
+            if not rows and not self.allow_empty:
+                raise AngusResponseError(
+                    f"Stream {stream!r} has no rows for {self.interval}, and allow_empty is False."
+                )
+            unless_whole.pop_all()
         if missing := missing_buckets(rows, self.interval, self.time):
             hook.log.warning("%s missing; an AngusEntitiesSensor before this task waits for them.", describe(missing))
         sums = ", ".join(f"{column} {total}" for column, total in totals(rows).items())
         hook.log.info("Fetched %s rows; totals: %s", len(rows), sums or "none")
         return StreamRows(hook.angus_conn_id, stream, rows)
+
+    def _fill(self, rows: Spool, hook: AngusHook) -> None:
+        with hook.get_conn():
+            try:
+                for row in hook.iter_entities(self.metrics, *self.interval, self.time):
+                    if self._given_up.is_set():
+                        raise AngusError("Given up, because the task is.")
+                    rows.append(landed(row, self.columns, self.interval) if self.columns else row)
+                rows.flush()
+            except OSError as error:
+                raise AngusStorageError(f"The rows' temporary file cannot be written: {error}") from error

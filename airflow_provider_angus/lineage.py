@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from airflow_provider_angus.assets import PATH
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from airflow.providers.common.compat.sdk import ObjectStoragePath
     from airflow.providers.common.sql.hooks.sql import DbApiHook
@@ -30,11 +30,11 @@ class Output(NamedTuple):
     columns: tuple[Column, ...]
 
 
-def lineage(streams: Iterable[str], output: Output) -> OperatorLineage[Any, Any] | None:
+def lineage(streams: Iterable[str], landed_in: Callable[[], Output]) -> OperatorLineage[Any, Any] | None:
     """Return a task's lineage, or None where the openlineage provider is not installed.
 
     :param streams: client IDs.
-    :param output: where their rows went.
+    :param landed_in: returns where their rows went; may ask the database.
     """
     try:
         from airflow.providers.common.compat.openlineage.facet import (
@@ -45,6 +45,7 @@ def lineage(streams: Iterable[str], output: Output) -> OperatorLineage[Any, Any]
         from airflow.providers.openlineage.extractors import OperatorLineage
     except ImportError:
         return None
+    output = landed_in()
     fields: list[Any] = [SchemaDatasetFacetFields(name=name, type=_KINDS[kind]) for name, kind in output.columns]
     schema = SchemaDatasetFacet(fields=fields)
     return OperatorLineage(

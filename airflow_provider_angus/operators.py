@@ -108,10 +108,10 @@ class AngusEntitiesOperator(EntitiesQuestion, BaseOperator):
         }
 
     def _tell_assets(self, context: Context, said: dict[str, Any]) -> None:
-        from airflow.providers.common.compat.sdk import AssetAlias
+        from airflow_provider_angus.compat import is_asset
 
         for outlet in self.outlets:
-            if not isinstance(outlet, AssetAlias):
+            if is_asset(outlet):
                 context["outlet_events"][outlet].extra = said
 
     def _conn_ids(self) -> list[str]:

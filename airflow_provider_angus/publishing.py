@@ -15,6 +15,7 @@ import time
 import uuid
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, NamedTuple, cast
+from urllib.parse import urlsplit
 
 from airflow_provider_angus.exceptions import AngusStorageError, AngusTargetError
 
@@ -42,14 +43,16 @@ def place(path: str | ObjectStoragePath, conn_id: str | None) -> ObjectStoragePa
 
     :param path: with a scheme, or of a local file.
     :param conn_id: the Airflow connection for the store, where the path names none.
-    :raises AngusTargetError: Airflow knows no store of this scheme.
+    :raises AngusTargetError: Airflow knows no store of this scheme, or no such connection.
     """
-    from airflow.providers.common.compat.sdk import ObjectStoragePath
+    from airflow.providers.common.compat.sdk import AirflowException, ObjectStoragePath
 
     try:
-        there = ObjectStoragePath(path, conn_id=conn_id)
+        # On Airflow 2 a conn_id beside the path, be it None, takes the place of the one in it.
+        named = conn_id is None or urlsplit(str(path)).username
+        there = ObjectStoragePath(path) if named else ObjectStoragePath(path, conn_id=conn_id)
         there.fs  # noqa: B018 (only now is it looked for)
-    except (ValueError, ImportError) as error:
+    except (ValueError, ImportError, AirflowException) as error:
         raise AngusTargetError(f"{path} cannot be written: {error}. Is the store's provider installed?") from error
     return there
 

@@ -8,6 +8,7 @@ bucket is then a row of its own, none replaces the other, and sums over a table 
 
 from __future__ import annotations
 
+import json
 from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -58,7 +59,8 @@ def landed(row: Row, of: tuple[Column, ...], interval: Interval) -> Row:
     :param row: as ``entities.read_row`` returns it.
     :param of: the schema of the metrics asked for.
     :param interval: half-open, in UTC.
-    :raises AngusResponseError: a count is no whole number of 64 bits, so that a table would have to change it.
+    :raises AngusResponseError: a count is no whole number of 64 bits, so that a table would have to change it, or
+        what nobody documented is text that cannot be written.
     """
     fit: Row = {}
     for name, kind in of[:-1]:
@@ -66,13 +68,32 @@ def landed(row: Row, of: tuple[Column, ...], interval: Interval) -> Row:
         if kind is int and value is not None:
             value = _whole(row, name, value)
         elif kind is float and value is not None:
-            value = float(value)
+            value = _number(row, name, value)
         fit[name] = value
     # Texts of one form, in UTC, order as their instants do.
     fit["bucket_start"] = max(fit["bucket_start"], interval.start.isoformat())
     fit["bucket_end"] = min(fit["bucket_end"], interval.end.isoformat())
-    fit[OTHER] = {name: value for name, value in row.items() if name not in fit} or None
+    other = {name: value for name, value in row.items() if name not in fit}
+    if other:
+        _check_text(row, other)
+    fit[OTHER] = other or None
     return fit
+
+
+def _number(row: Row, name: str, value: float) -> float:
+    try:
+        return float(value)
+    except OverflowError as error:
+        raise AngusResponseError(f"Bucket {row['bucket_start']}: {name} is larger than any number.") from error
+
+
+def _check_text(row: Row, other: Row) -> None:
+    try:
+        json.dumps(other, ensure_ascii=False).encode()
+    except UnicodeEncodeError as error:
+        # Half a surrogate pair, which JSON can escape and nobody can write.
+        names = ascii(", ".join(other))[:100]
+        raise AngusResponseError(f"Bucket {row['bucket_start']}: {names} hold what is no text.") from error
 
 
 def _whole(row: Row, name: str, value: float) -> int:

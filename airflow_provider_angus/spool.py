@@ -38,6 +38,14 @@ class Spool:
             self._written += len(self._rows)
             self._rows.clear()
 
+    def flush(self) -> None:
+        """Write what is still on its way to the file.
+
+        :raises OSError: the temporary file cannot be written.
+        """
+        if self._file is not None:
+            self._file.flush()
+
     def __len__(self) -> int:
         return self._written + len(self._rows)
 

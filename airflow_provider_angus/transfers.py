@@ -5,11 +5,12 @@ Both are the entities operator, which says which rows they are; here is only whe
 
 from __future__ import annotations
 
+from contextlib import closing, contextmanager
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_angus.entities import check_metrics
-from airflow_provider_angus.exceptions import AngusTargetError
+from airflow_provider_angus.exceptions import AngusRowError, AngusTargetError
 from airflow_provider_angus.files import format_of, write
 from airflow_provider_angus.operators import AngusEntitiesOperator
 from airflow_provider_angus.question import is_template
@@ -17,7 +18,7 @@ from airflow_provider_angus.schema import schema
 from airflow_provider_angus.tables import Table, check_table
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from airflow.providers.common.compat.sdk import ObjectStoragePath
     from airflow.providers.common.sql.hooks.sql import DbApiHook
@@ -36,7 +37,7 @@ class _Transfer(AngusEntitiesOperator):
     def __init__(self, *, allow_empty: bool = True, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.allow_empty = allow_empty
-        self._landed: tuple[list[str], Output] | None = None
+        self._landed: tuple[list[str], Callable[[], Output]] | None = None
 
     def get_openlineage_facets_on_complete(self, _: Any) -> OperatorLineage[Any, Any] | None:
         """Return what OpenLineage should know of the run: from the streams' entities to the file or table.
@@ -45,7 +46,10 @@ class _Transfer(AngusEntitiesOperator):
         """
         from airflow_provider_angus.lineage import lineage
 
-        return lineage(*self._landed) if self._landed else None
+        if self._landed is None:
+            return None
+        streams, output = self._landed
+        return lineage(streams, output)
 
     def _streams(self, interval: Interval) -> Streams:
         from airflow_provider_angus.fetching import Streams
@@ -109,10 +113,11 @@ class AngusToObjectStorageOperator(_Transfer):
         name, columns = str(self.path), self._columns()
         form = format_of(name, self.format)
         path = place(self.path, self.storage_conn_id)
-        rows = _rows(_begun(streams))
-        published = publish(path, lambda file: write(file, rows, columns, form, compress=name.endswith(".gz")))
+        with _begun(streams) as wholes:
+            rows = _rows(wholes)
+            published = publish(path, lambda file: write(file, rows, columns, form, compress=name.endswith(".gz")))
         self.log.info("Wrote %s rows to %s: %s bytes", sum(streams.landed.values()), path, published.size)
-        self._landed = list(streams.landed), file_output(path, columns)
+        self._landed = list(streams.landed), lambda: file_output(path, columns)
         manifest = {
             "path": str(path),
             **self._summary(streams),
@@ -160,15 +165,20 @@ class AngusToSqlOperator(_Transfer):
 
         hook = self._hook()
         table = Table(hook, self.table, self._columns(), create=self.create_table)
-        wholes = _begun(streams)
-        with table:
+        with _begun(streams) as wholes, table:
             for whole in wholes:
-                with whole.rows as rows:
-                    count = table.replace(whole.stream, streams.interval, rows)
+                try:
+                    with whole.rows as rows:
+                        count = table.replace(whole.stream, streams.interval, rows)
+                except AngusRowError as error:
+                    # The table takes the others' rows.
+                    streams.leave_out(whole, error)
+                    continue
                 self.log.info(
                     "Loaded %s rows of stream %s into %s for %s", count, whole.stream, self.table, streams.interval
                 )
-        self._landed = list(streams.landed), table_output(hook, self.table, self._columns())
+        streams.check_any()
+        self._landed = list(streams.landed), lambda: table_output(hook, self.table, self._columns())
         manifest = {"table": self.table, **self._summary(streams)}
         return manifest, manifest
 
@@ -190,10 +200,11 @@ class AngusToSqlOperator(_Transfer):
         return hook
 
 
-def _begun(streams: Streams) -> Iterator[StreamRows]:
-    """Return the streams, the first of them fetched: nothing is opened before there is something to land."""
-    wholes = iter(streams)
-    return chain([next(wholes)], wholes)
+@contextmanager
+def _begun(streams: Streams) -> Iterator[Iterator[StreamRows]]:
+    """Begin with the streams, the first of them fetched: nothing is opened before there is something to land."""
+    with closing(iter(streams)) as wholes:
+        yield chain([next(wholes)], wholes)
 
 
 def _rows(wholes: Iterable[StreamRows]) -> Iterator[Row]:

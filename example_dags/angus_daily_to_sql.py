@@ -43,6 +43,8 @@ with DAG(
         sql_conn_id="audience_db",
         table="audience_by_hour",
         create_table=True,
+        # A camera that is refused or never ready fails its own sensor; the others' day is loaded all the same.
+        trigger_rule="all_done",
     )
 
     wait_for_day >> load_day

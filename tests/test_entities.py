@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from datetime import UTC, datetime, timedelta
 from itertools import chain, pairwise
 from typing import Any
@@ -307,3 +308,7 @@ def test_the_totals_of_parts_add_up_to_those_of_the_whole(parts: list[list[int]]
     together = totals({"passing_by": totals(part).get("passing_by", 0)} for part in rows)
     assert totals(chain.from_iterable(rows)).get("passing_by", 0) == together.get("passing_by", 0)
     assert totals(chain.from_iterable(rows)).keys() <= {"passing_by"}
+
+
+def test_a_total_beyond_all_numbers_is_infinite() -> None:
+    assert totals([{"a": 10**400}, {"a": 0.5}]) == {"a": math.inf}

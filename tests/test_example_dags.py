@@ -79,6 +79,21 @@ def test_the_daily_load_fills_the_table_for_several_cameras_each_day_once(
     ) == [(stream, 48, 48, "2026-11-19T00:00:00+00:00", "2026-11-21T00:00:00+00:00") for stream in sorted(cameras)]
 
 
+def test_a_camera_that_is_refused_does_not_keep_the_others_out_of_the_daily_load(
+    airflow: Airflow,
+    sandbox: Sandbox,
+    database: databases.Database,
+    cameras: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    refused = sandbox.connection(cameras[2]) | {"password": "wrong"}
+    monkeypatch.setenv("AIRFLOW_CONN_ANGUS_SHOP_3", json.dumps(refused))
+    outcomes = airflow.run_dag(example(airflow, "angus_daily_to_sql"), logical_date=datetime(2026, 11, 20, tzinfo=UTC))
+    assert outcomes["load_day"].state == "failed"
+    assert "1 of 3 streams failed:\n- angus_shop_3: " in str(outcomes["load_day"].errors[0])
+    assert database.count() == 48
+
+
 def test_each_hour_is_a_file_that_triggers_the_second_dag(
     airflow: Airflow,
     database: databases.Database,  # noqa: ARG001 (the folder)

@@ -65,6 +65,23 @@ def test_a_task_that_fails_for_one_stream_makes_no_event(airflow: Airflow, sandb
     assert outcome.returned["stream"] == [next(iter(sandbox.streams))]
 
 
+def test_a_task_with_a_file_among_its_outlets_runs(airflow: Airflow) -> None:
+    from airflow.providers.common.compat.lineage.entities import File
+
+    outlets = [File(url="file:///data/day.csv"), outlet("beside-a-file")]
+    outcome = airflow.run(lambda: AngusEntitiesOperator(**ASKED, outlets=outlets), schedule=DAILY)["land"]
+    assert outcome.state == "success"
+    assert [extra["rows"] for extra in extras_of(outlets[1])] == [24]
+
+
+@only_airflow_3
+def test_an_asset_may_be_named_only(airflow: Airflow) -> None:
+    asset = outlet("named-only")
+    airflow.run(lambda: AngusEntitiesOperator(**ASKED, outlets=[asset]), schedule=DAILY)
+    airflow.run(lambda: AngusEntitiesOperator(**ASKED, outlets=[Asset.ref(uri=asset.uri)]), schedule=DAILY)
+    assert [extra["rows"] for extra in extras_of(asset)] == [24, 24]
+
+
 @only_airflow_3
 def test_a_task_with_an_asset_alias_among_its_outlets_runs(airflow: Airflow, sandbox: Sandbox) -> None:
     from airflow.sdk import AssetAlias

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import stat
 import time
 import uuid
@@ -132,10 +133,20 @@ def test_an_object_store_gets_the_file_in_one_upload(store: Store) -> None:
     assert published.size == 5
 
 
+def test_an_object_store_gets_nothing_before_the_file_is_whole(store: Store) -> None:
+    def look(file: IO[bytes]) -> None:
+        write(file)
+        file.flush()
+        assert store.find("/") == []
+
+    publish(in_store("s3", store), look)
+    assert len(store.find("/")) == 1
+
+
 def test_an_object_store_gets_nothing_of_what_fails(store: Store) -> None:
     with pytest.raises(AngusStorageError):
         publish(in_store("gs", store), write_half)
-    assert store.asked == []
+    assert (store.asked, store.find("/")) == ([], [])
 
 
 def test_another_store_gets_the_file_beside_its_place_and_then_in_it(store: Store) -> None:
@@ -170,6 +181,14 @@ def test_a_move_that_fails_leaves_nothing_beside_the_place(store: Store, monkeyp
     with pytest.raises(AngusStorageError, match="day.csv could not be written: not here"):
         publish(in_store("sftp", store), write)
     assert store.find("/") == []
+
+
+def test_the_connection_stands_in_the_path_or_beside_it(store: Store) -> None:
+    beside = in_store("s3", store)
+    conn_id = re.findall(r"tests_\w+", str(beside))[0]
+    inside = place(f"s3://{conn_id}@bucket/shop/day.csv", None)
+    both = place(f"s3://{conn_id}@bucket/shop/day.csv", "another")
+    assert beside.fs is inside.fs is both.fs is store
 
 
 def test_a_store_that_airflow_does_not_know_is_named() -> None:

@@ -87,6 +87,16 @@ def test_a_count_that_a_table_would_have_to_change_is_an_error(count: float) -> 
         landed(row, schema(["passing_by"]), HOUR)
 
 
+@pytest.mark.parametrize(
+    ("metric", "values"),
+    [("stop_time", {"value": 10**400}), ("satisfaction", {"\ud800": 1}), ("satisfaction", {"smile": "\ud800"})],
+)
+def test_what_no_table_can_hold_is_an_error(metric: str, values: dict[str, Any]) -> None:
+    row = read_row("camera", [metric], HOUR, {metric: values})
+    with pytest.raises(AngusResponseError, match="Bucket 2026-11-20T12"):
+        landed(row, schema([metric]), HOUR)
+
+
 def test_what_nobody_documented_is_no_total() -> None:
     row = read_row("camera", ["satisfaction"], HOUR, {"satisfaction": {"smiles": 3}})
     assert totals([landed(row, schema(["satisfaction"]), HOUR)]) == {}

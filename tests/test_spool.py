@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -40,3 +41,14 @@ def test_few_rows_need_no_file(monkeypatch: pytest.MonkeyPatch) -> None:
             spool.append({"number": number})
         with pytest.raises(FileNotFoundError):
             spool.append({"number": 5})
+
+
+def test_a_full_disk_shows_when_rows_are_flushed_at_the_latest(monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object, **__: object) -> Any:
+        return Path("/dev/full").open("w+")
+
+    monkeypatch.setattr(tempfile, "TemporaryFile", full)
+    spool = Spool(0)
+    spool.append({"number": 1})
+    with pytest.raises(OSError, match="No space left"):
+        spool.flush()

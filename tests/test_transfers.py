@@ -384,7 +384,8 @@ def test_a_table_that_lacks_columns_is_named_with_them_and_not_retried(
 def test_a_table_that_is_not_there_is_made_only_when_asked_for(airflow: Airflow, database: databases.Database) -> None:
     outcome = land(airflow, lambda: to_table(database, create_table=False, **RETRY))
     assert (outcome.state, outcome.tries) == ("failed", 1)
-    assert f"There is no table {database.table}: create it, or let create_table=True" in str(outcome.errors[0])
+    assert f"Table {database.table} is not there or not to be read: create it, or let cre" in str(outcome.errors[0])
+    assert outcome.errors[0].__cause__ is not None
 
 
 def test_a_table_with_more_columns_than_ours_is_filled(airflow: Airflow, database: databases.Database) -> None:
@@ -410,7 +411,8 @@ def test_what_nobody_documented_is_kept_or_refused_but_never_dropped(
     land(airflow, lambda: to_table(database))
     sandbox.change_next(smiling, on="entities")
     outcome = land(airflow, lambda: to_table(database, metrics="passing_by,satisfaction"))
-    assert "sent satisfaction_smiles, which nobody documented" in str(outcome.errors[0])
+    assert "sent satisfaction_smiles of stream" in str(outcome.errors[0])
+    assert "needs a column other (" in str(outcome.errors[0])
     assert database.count() == 24
 
 
@@ -585,18 +587,6 @@ def test_a_worker_killed_between_delete_and_insert_leaves_what_was_there_in_post
     assert postgres.rows() == before
 
 
-def test_two_who_load_one_interval_at_the_same_time_leave_it_once(
-    airflow: Airflow, postgres: databases.Database
-) -> None:
-    land(airflow, lambda: to_table(postgres))
-    # Without a primary key, as a table of the user's own may be.
-    name = postgres.table.partition(".")[2]
-    postgres.run(f"ALTER TABLE {postgres.table} DROP CONSTRAINT {name}_pkey")
-    workers = [worker(postgres) for _ in range(4)]
-    assert [process.wait(60) for process in workers] == [0] * 4
-    assert postgres.count() == 24
-
-
 # Several streams in one task.
 
 
@@ -641,6 +631,42 @@ def test_a_stream_that_is_away_is_worth_another_try_of_the_task(
     assert (outcome.state, outcome.tries) == ("failed", 2)
     assert isinstance(outcome.errors[0], AngusUnavailableError)
     assert [row["stream"] for row in outcome.returned] == list(sandbox.streams)[:1]
+
+
+def test_a_stream_whose_rows_the_table_cannot_take_does_not_take_the_others_with_it(
+    airflow: Airflow, sandbox: Sandbox, shops: list[str], database: databases.Database
+) -> None:
+    metrics = "passing_by,satisfaction"
+    land(airflow, lambda: to_table(database, angus_conn_id=shops, metrics=metrics))
+    database.run(f"ALTER TABLE {database.table} DROP COLUMN other")
+
+    def smiling(answer: dict[str, Any]) -> dict[str, Any]:
+        for bucket in answer["entities"].values():
+            bucket["satisfaction"] = {"smiles": 3}
+        return answer
+
+    sandbox.change_next(smiling, on="entities")
+    outcome = land(airflow, lambda: to_table(database, angus_conn_id=shops, metrics=metrics, on_stream_error="skip"))
+    assert (outcome.state, outcome.returned["rows"]) == ("success", 48)
+    assert "needs a column other (" in airflow.log
+    assert database.count() == 72
+
+
+def test_when_the_table_can_take_no_stream_s_rows_the_task_fails(
+    airflow: Airflow, sandbox: Sandbox, shops: list[str], sqlite: databases.Database
+) -> None:
+    land(airflow, lambda: to_table(sqlite, angus_conn_id=shops))
+    sqlite.run(f"ALTER TABLE {sqlite.table} DROP COLUMN other")
+
+    def smiling(answer: dict[str, Any]) -> dict[str, Any]:
+        for bucket in answer["entities"].values():
+            bucket["passing_by"]["smiles"] = 3
+        return answer
+
+    sandbox.change_next(smiling, times=3, on="entities")
+    outcome = land(airflow, lambda: to_table(sqlite, angus_conn_id=shops, on_stream_error="skip"))
+    assert str(outcome.errors[0]).startswith("3 of 3 streams failed:")
+    assert sqlite.count() == 72
 
 
 def test_streams_that_fail_are_only_logged_where_they_may_be_skipped(
