@@ -79,7 +79,10 @@ def write_half(file: IO[bytes]) -> None:
 def test_a_file_replaces_another_in_one_step_and_is_measured(tmp_path: Path) -> None:
     there = tmp_path / "day.csv"
     there.write_text("was here")
-    published = publish(place(str(there), None), write)
+    with there.open() as reader:
+        published = publish(place(str(there), None), write)
+        # Whoever is reading reads on what was there.
+        assert reader.read() == "was here"
     assert there.read_text() == "whole"
     assert published == (5, f"sha256:{hashlib.sha256(b'whole').hexdigest()}")
     assert list(tmp_path.iterdir()) == [there]
