@@ -89,6 +89,8 @@ class AngusEntitiesSensor(EntitiesQuestion, BaseSensorOperator):
         self._failures = 0
         self._time_is_up: datetime | None = None
         self.check_question()
+        if isinstance(angus_conn_id, list | tuple):
+            raise AngusRequestError("A sensor waits for one stream; map it: .partial(...).expand(angus_conn_id=[...]).")
         if not isinstance(settle, timedelta) or settle < timedelta(0):
             raise AngusRequestError(f"settle must be a timedelta of zero or more, got {settle!r}.")
         if not isinstance(max_failures, int) or max_failures < 1:

@@ -32,6 +32,7 @@ os.environ |= {
     "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
     "AIRFLOW__CORE__DAGS_FOLDER": str(HOME / "dags"),
     "AIRFLOW__CORE__TEST_CONNECTION": "Enabled",
+    "MPLCONFIGDIR": str(HOME / "matplotlib"),
 }
 
 

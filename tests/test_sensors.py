@@ -226,6 +226,7 @@ def test_a_mapped_sensor_waits_for_each_connection(
         ({"minimum": {"passing_by": "1"}}, AngusRequestError, "must be a number, got '1'"),
         ({"settle": 120}, AngusRequestError, "settle must be a timedelta"),
         ({"max_failures": 0}, AngusRequestError, "max_failures must be"),
+        ({"angus_conn_id": ["a", "b"]}, AngusRequestError, "waits for one stream; map it"),
     ],
 )
 def test_parsing_a_dag_refuses_what_is_always_wrong(

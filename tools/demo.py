@@ -71,6 +71,7 @@ def main() -> int:
             "PYTHONPATH": str(HOME / "config"),
             "PYTHONWARNINGS": "ignore",
             "NO_COLOR": "1",
+            "MPLCONFIGDIR": str(HOME / "matplotlib"),
         }
         sandbox.clock.set(DAY + timedelta(hours=22, minutes=30))
         print(f"A local Angus runs at {sandbox.url}. There it is {sandbox.clock.now():%A %d %B %Y, %H:%M} UTC.")
