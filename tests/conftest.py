@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import shutil
+import subprocess
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +15,7 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    import databases
     from airflow_runs import Airflow
 
     from airflow_provider_angus.sandbox import Sandbox
@@ -86,3 +88,49 @@ def signed_in() -> TokenCache:
     tokens = TokenCache()
     drive(stream(tokens).entities({}), answer(200, {"token": token()}), answer(200, {}))
     return tokens
+
+
+@pytest.fixture
+def shops(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Connections to the sandbox's streams, one for each: ``shop_0`` to ``shop_2``."""
+    for number, client_id in enumerate(sandbox.streams):
+        monkeypatch.setenv(f"AIRFLOW_CONN_SHOP_{number}", sandbox.connection_json(client_id))
+    return [f"shop_{number}" for number in range(len(sandbox.streams))]
+
+
+@pytest.fixture(params=["sqlite", "postgres", "duckdb", "mysql"])
+def database(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[databases.Database]:
+    """Each kind of database in turn, with a table that is not there yet."""
+    import databases
+
+    yield from databases.made(request.param, tmp_path, monkeypatch)
+
+
+@pytest.fixture
+def sqlite(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[databases.Database]:
+    import databases
+
+    yield from databases.made("sqlite", tmp_path, monkeypatch)
+
+
+@pytest.fixture
+def postgres(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[databases.Database]:
+    import databases
+
+    yield from databases.made("postgres", tmp_path, monkeypatch)
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of 64 KiB; skips where this user may not mount one."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(disk)]
+    try:
+        subprocess.run(mount, check=True, capture_output=True)
+    except (OSError, subprocess.CalledProcessError) as error:
+        pytest.skip(f"no disk can be mounted here: {error}")
+    yield disk
+    subprocess.run(["umount", str(disk)], check=True)

@@ -26,14 +26,6 @@ NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 HOURS = Interval(NOON, NOON + timedelta(hours=3))
 
 
-@pytest.fixture(params=["sqlite", "postgres", "duckdb", "mysql"])
-def database(
-    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[databases.Database]:
-    """Each kind of database in turn, with a table that is not there yet."""
-    yield from databases.made(request.param, tmp_path, monkeypatch)
-
-
 @pytest.fixture(params=["postgres", "mysql"])
 def server(
     request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
