@@ -18,7 +18,7 @@ from dialogue import (
 
 from airflow_provider_angus.answers import Request
 from airflow_provider_angus.protocol import Alone, Credentials, Stream
-from airflow_provider_angus.tokens import TokenCache
+from airflow_provider_angus.tokens import TokenCache, secret_part
 
 
 def test_a_token_is_kept_until_a_minute_before_it_ends() -> None:
@@ -87,3 +87,10 @@ def test_a_refused_token_does_not_take_with_it_the_newer_one_that_came_meanwhile
     waiting = flow.send(answer(401, EXPIRED))
     assert isinstance(waiting, Alone)
     assert drive(waiting.flow) == "NEWER"
+
+
+@pytest.mark.parametrize(
+    ("token", "part"), [("head.pay-load.sig_nature", "sig_nature"), ("opaque", "opaque"), ("a.b.", "a.b.")]
+)
+def test_what_of_a_token_must_not_be_seen_is_its_signature_or_all_of_it(token: str, part: str) -> None:
+    assert secret_part(token) == part
