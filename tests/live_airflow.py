@@ -125,22 +125,19 @@ class LiveAirflow:
 
     def task(self, dag_id: str, task_id: str = "wait") -> Task:
         """Return the task of the DAG's one run, with a state of None before it is there."""
-        # Airflow 2's task instances have no IDs.
-        key = "id" if AIRFLOW_3 else "'-'"
         found = self.query(
-            f"SELECT state, try_number, {key} FROM task_instance WHERE (dag_id, task_id) = (?, ?)",  # noqa: S608 (above)
-            dag_id,
-            task_id,
+            "SELECT state, try_number FROM task_instance WHERE (dag_id, task_id) = (?, ?)", dag_id, task_id
         )
-        state, tries, last = found[0] if found else (None, 0, "-")
+        state, tries = found[0] if found else (None, 0)
         logs: dict[bool, str] = {False: "", True: ""}
         for path in sorted((self.home / "logs" / f"dag_id={dag_id}").rglob("*.log*")):
             logs[".trigger." in path.name] += path.read_text(errors="replace")
         scheduler = (self.home / "scheduler.out").read_text(errors="replace")
-        disturbed = re.findall(rf"reported that the task instance (<TaskInstance: {dag_id}\.{task_id} .*?>)", scheduler)
         # One that disturbs the last try is not followed by another.
-        followed = [each for each in disturbed if last not in each.replace("-", "")]
-        return Task(state, tries - len(followed), logs[False], logs[True])
+        reported = (
+            rf"reported that the task instance <TaskInstance: {dag_id}\.{task_id} .*\n.*Marking task as UP_FOR_RETRY"
+        )
+        return Task(state, tries - len(re.findall(reported, scheduler)), logs[False], logs[True])
 
     def wait_until(self, happened: Callable[[], bool], seconds: float) -> bool:
         """Return whether something happened within so many seconds."""
