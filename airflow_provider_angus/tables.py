@@ -105,7 +105,8 @@ def check_table(table: str) -> str:
 class Table:
     """A table of landed rows, open in one connection to its database while in a ``with`` statement.
 
-    Errors of the database's driver leave that statement as :class:`AngusStorageError`.
+    Errors of the database's driver leave that statement as :class:`AngusStorageError` or, where the statement itself is
+    wrong (no right, no schema) and a retry cannot help, as :class:`AngusTargetError`.
 
     :param hook: of the database.
     :param table: see :func:`check_table`.
