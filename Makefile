@@ -1,5 +1,6 @@
 # make demo   watch an Airflow DAG run wait for Angus data and fetch its own interval; a week in SQLite and as a picture
 # make test   the tests, on Airflow 3 and on 2.11
+# make e2e    the tests under a real scheduler and triggerer, on both
 # make lint   ruff and mypy
 # make bench  what a thousand waits cost a triggerer, and ten years and 500 streams landed, as tables
 # Everything these need and write is in this folder. PYTHON=... names another Python to start from.
@@ -16,7 +17,7 @@ python = $(shell for python in $(PYTHON) python3 python3.14 python3.13 python3.1
 PYTHON_FOR_3 = $(call python,(3, 11),(3, 15))
 PYTHON_FOR_2 = $(call python,(3, 11),(3, 13))
 
-.PHONY: demo test test-airflow-3 test-airflow-2.11 lint bench constraints clean
+.PHONY: demo test test-airflow-3 test-airflow-2.11 e2e e2e-airflow-3 e2e-airflow-2.11 lint bench constraints clean
 
 demo: $(AIRFLOW_3)/installed
 	$(AIRFLOW_3)/bin/python tools/demo.py
@@ -26,11 +27,19 @@ test: test-airflow-3 test-airflow-2.11
 test-airflow-3: $(AIRFLOW_3)/tested
 	$(AIRFLOW_3)/bin/python -m pytest
 
+e2e: e2e-airflow-3 e2e-airflow-2.11
+
+e2e-airflow-3: $(AIRFLOW_3)/tested
+	$(AIRFLOW_3)/bin/python -m pytest tests/e2e
+
 ifneq ($(PYTHON_FOR_2),)
 test-airflow-2.11: $(AIRFLOW_2)/tested
 	$(AIRFLOW_2)/bin/python -m pytest
+
+e2e-airflow-2.11: $(AIRFLOW_2)/tested
+	$(AIRFLOW_2)/bin/python -m pytest tests/e2e
 else
-test-airflow-2.11:
+test-airflow-2.11 e2e-airflow-2.11:
 	@echo "Airflow 2.11 needs Python 3.11 or 3.12, and neither is on the PATH: tested on Airflow 3 alone."
 endif
 

@@ -19,7 +19,7 @@ from airflow_provider_angus.sandbox import Sandbox
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-TESTS = Path(__file__).parent
+E2E = Path(__file__).parent
 EVENING = datetime(2026, 11, 20, 22, 30, tzinfo=UTC)
 NEXT_DAY = datetime(2026, 11, 21, 0, 30, tzinfo=UTC)
 ENDED = {"success", "failed", "skipped"}
@@ -78,9 +78,9 @@ def live(sandboxes: dict[str, Sandbox], watched: Sandbox) -> Iterator[LiveAirflo
         connection["extra"]["timeout"] = 2
     lost = connections.pop("loses_its_connection", None)
     env = {f"AIRFLOW_CONN_{name.upper()}": json.dumps(connection) for name, connection in connections.items()}
-    shutil.copytree(TESTS / "live_dags", home / "dags")
+    shutil.copytree(E2E / "dags", home / "dags")
     if AIRFLOW_3:
-        shutil.copy(TESTS.parent / "example_dags" / "angus_hourly_on_asset.py", home / "dags")
+        shutil.copy(E2E.parent.parent / "example_dags" / "angus_hourly_on_asset.py", home / "dags")
         env["AIRFLOW_CONN_ANGUS_DEFAULT"] = watched.connection_json()
     live = LiveAirflow(home, home / "dags", env | {"SCENARIOS": ",".join(SCENARIOS)})
     try:
