@@ -40,6 +40,11 @@ CONNECTION_FIELDS: dict[str, dict[str, Any]] = {
         "description": "An HTTP proxy for both URLs. Empty: as the environment says",
         "schema": {"type": ["string", "null"], "format": "password"},
     },
+    "concurrency": {
+        "label": "Pages at once",
+        "description": "How many pages of one question are asked for at once at most; 1: one by one. Empty: 4",
+        "schema": {"type": ["integer", "null"], "minimum": 1, "maximum": 32},
+    },
 }
 
 #: What the standard fields of the form are called here. Port stays: the Test button of some 3.x needs it.
@@ -58,6 +63,7 @@ CONNECTION_FIELD_BEHAVIOUR: dict[str, Any] = {
         "timeout": "30",
         "verify": "true",
         "proxy": "",
+        "concurrency": "4",
     },
 }
 

@@ -70,6 +70,7 @@ def raise_if_unavailable(request: Request, answer: Answer) -> None:
         words = words_of(masked(request, answer))
         error = AngusUnavailableError(f"{request} was answered {answer.status}: {words}")
         error.retry_after = _retry_after(answer)
+        error.timed_out = answer.status == 504  # noqa: PLR2004 (as above)
         raise error
 
 

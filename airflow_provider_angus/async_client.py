@@ -13,19 +13,20 @@ import gc
 import ssl
 import time
 from collections import deque
-from typing import TYPE_CHECKING, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import httpx
 import tenacity
 
 from airflow_provider_angus.answers import Answer, raise_if_unavailable
-from airflow_provider_angus.exceptions import AngusAuthError, AngusUnavailableError
+from airflow_provider_angus.exceptions import AngusAuthError, AngusError, AngusUnavailableError
 from airflow_provider_angus.protocol import Alone, Pages, Stream
 from airflow_provider_angus.retrying import POLICY, broken_off
 from airflow_provider_angus.tokens import TOKENS
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+    from datetime import timedelta
 
     from airflow_provider_angus.answers import Request
     from airflow_provider_angus.connection import Settings
@@ -57,26 +58,46 @@ class AngusAsyncClient:
         self.stream = Stream(settings.credentials, settings.console_url, settings.data_url, TOKENS)
         self._settings = settings
         self._on_token = on_token
+        self._waiting = 0
+        self._nobody_waits = asyncio.Event()
+        self._nobody_waits.set()
 
-    async def get_entities(self, metrics: str | Iterable[str], interval: Interval, time: str) -> list[Row]:
-        """Return the rows of an interval, whole or not at all.
+    async def get_entities(
+        self, metrics: str | Iterable[str], interval: Interval, time: str, window: timedelta | None = None
+    ) -> list[Row]:
+        """Return the rows of an interval, whole or not at all; pages after the first are fetched side by side.
 
         :param metrics: see :func:`~airflow_provider_angus.entities.check_metrics`.
         :param interval: half-open, in UTC.
         :param time: see :func:`~airflow_provider_angus.entities.check_time`.
-        :raises AngusError: see :meth:`run`.
+        :param window: see :class:`~airflow_provider_angus.windows.Windows`.
+        :raises AngusUnavailableError: no answer, or 429 or 5xx, also when asked again, see retrying.py.
+        :raises AngusError: whatever the protocol makes of the answers.
         """
-        pages, rows = Pages(self.stream, metrics, interval, time), []
-        while not pages.finished:
-            rows += await self.run(pages.next_page())
+        pages = Pages(self.stream, metrics, interval, time, window)
+        rows: list[Row] = []
+        under_way: deque[asyncio.Task[dict[str, Any]]] = deque()
+        try:
+            while not pages.finished:
+                while len(under_way) < self._settings.concurrency and (flow := pages.ask()):
+                    under_way.append(asyncio.ensure_future(self._run(flow)))
+                try:
+                    answer = await under_way[0]
+                except AngusError as error:
+                    under_way.popleft()
+                    pages.take_error(error)
+                else:
+                    under_way.popleft()
+                    await turn()
+                    rows += pages.take(answer)
+        finally:
+            for task in under_way:
+                task.cancel()
+            await asyncio.gather(*under_way, return_exceptions=True)
         return rows
 
-    async def run(self, flow: Flow[T]) -> T:
-        """Send what a flow of the protocol asks for and return its result.
-
-        :raises AngusUnavailableError: no answer, or 429 or 5xx, also when asked again, see retrying.py.
-        :raises AngusError: whatever the flow makes of the answers.
-        """
+    async def _run(self, flow: Flow[T]) -> T:
+        """Send what a flow of the protocol asks for and return its result."""
         shared = _Shared.of_this_loop()
         sent: Answer | str | None = None
         while True:
@@ -86,21 +107,35 @@ class AngusAsyncClient:
                 result: T = end.value
                 return result
             if isinstance(step, Alone):
-                sent = await shared.alone(step, self.run)
+                sent = await shared.alone(step, self._run)
                 await self._on_token(sent)
             else:
-                sent = await tenacity.AsyncRetrying(**POLICY)(self._send, shared, step)
+                sent = await tenacity.AsyncRetrying(sleep=self._wait, **POLICY)(self._send, shared, step)
                 await turn()
+
+    async def _wait(self, seconds: float) -> None:
+        # While one request waits to be sent again, none is sent: an API that asks to wait asks all of them.
+        self._waiting += 1
+        self._nobody_waits.clear()
+        try:
+            await asyncio.sleep(seconds)
+        finally:
+            self._waiting -= 1
+            if not self._waiting:
+                self._nobody_waits.set()
 
     async def _send(self, shared: _Shared, request: Request) -> Answer:
         seconds = self._settings.timeout
+        await self._nobody_waits.wait()
         async with shared.connections(self._settings) as http:
             try:
                 # Around all of it, as httpx's own time-outs begin anew with each byte.
                 async with asyncio.timeout(seconds):
                     answer = await _exchange(http, request)
             except TimeoutError as error:
-                raise AngusUnavailableError(f"{request} was not answered within {seconds:g} s.") from error
+                too_slow = AngusUnavailableError(f"{request} was not answered within {seconds:g} s.")
+                too_slow.timed_out = True
+                raise too_slow from error
         raise_if_unavailable(request, answer)
         return answer
 

@@ -7,25 +7,34 @@ connections that are kept, and the time an answer may take.
 from __future__ import annotations
 
 import re
+import socket
 import threading
 import time
-from typing import TYPE_CHECKING, Self, TypeVar
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from functools import partial
+from typing import TYPE_CHECKING, Any, Self, TypeVar
+from weakref import WeakSet
 
 import requests
 import tenacity
 import urllib3
+from requests.adapters import HTTPAdapter
 
 from airflow_provider_angus.answers import Answer, raise_if_unavailable
-from airflow_provider_angus.exceptions import AngusAuthError, AngusUnavailableError
+from airflow_provider_angus.exceptions import AngusAuthError, AngusError, AngusUnavailableError
 from airflow_provider_angus.protocol import Alone, Pages, Stream
 from airflow_provider_angus.retrying import POLICY, broken_off
 from airflow_provider_angus.tokens import TOKENS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Generator, Iterable
+    from datetime import timedelta
 
     from airflow_provider_angus.answers import Request
     from airflow_provider_angus.connection import Settings
+    from airflow_provider_angus.entities import Row
     from airflow_provider_angus.interval import Interval
     from airflow_provider_angus.protocol import Flow
     from airflow_provider_angus.tokens import TokenCache
@@ -41,8 +50,102 @@ _READ_SIZE = 1 << 16
 
 
 class _Session(requests.Session):
+    """A connection or two, used by one thread at a time, which another one can break off."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        # An auth of its own, even an idle one, keeps requests from putting a .netrc entry in place of our header.
+        self.auth = lambda prepared: prepared
+        self._adapter = _Adapter()
+        self.mount("http://", self._adapter)
+        self.mount("https://", self._adapter)
+
     def get_redirect_target(self, resp: requests.Response) -> None:
         """Name none: else requests reads a redirect's body without our deadline, and fails on a strange Location."""
+
+    def break_off(self) -> None:
+        """End what another thread waits for: to it, the other side is gone."""
+        for connected in list(self._adapter.sockets):
+            with suppress(OSError):
+                connected.shutdown(socket.SHUT_RDWR)
+
+
+class _Adapter(HTTPAdapter):
+    """An adapter that knows its sockets."""
+
+    def __init__(self) -> None:
+        self.sockets: WeakSet[socket.socket] = WeakSet()
+        super().__init__()
+
+    def get_connection_with_tls_context(self, *args: Any, **kwargs: Any) -> Any:
+        """Return the pool for a URL, whose connections tell their sockets."""
+        pool: Any = super().get_connection_with_tls_context(*args, **kwargs)
+        if not issubclass(pool.ConnectionCls, _Telling):
+            pool.ConnectionCls = type("Telling", (_Telling, pool.ConnectionCls), {"sockets": self.sockets})
+        return pool
+
+
+class _Telling:
+    sockets: WeakSet[socket.socket]
+
+    def connect(self) -> None:
+        super().connect()  # type: ignore[misc]
+        self.sockets.add(self.sock)  # type: ignore[attr-defined]
+
+
+class _GivenUpError(BaseException):
+    """Nobody wants the answer any more; not an Exception, for it is no error of the API and nobody gets it."""
+
+
+class _Reading:
+    """What the threads that read one question's pages have in common.
+
+    While one of them waits to send its request again, none sends any: an API that asks to wait asks all of them. Once
+    given up, none does anything more.
+    """
+
+    def __init__(self, sleep: Callable[[float], object] | None) -> None:
+        self._given_up = threading.Event()
+        self._sleep = sleep or self._given_up.wait
+        self._changed = threading.Condition()
+        self._waiting = 0
+        self._sessions: set[_Session] = set()
+        self.retrying = tenacity.Retrying(sleep=self._wait, **POLICY)
+
+    def _wait(self, seconds: float) -> None:
+        with self._changed:
+            self._waiting += 1
+        try:
+            self._sleep(seconds)
+        finally:
+            with self._changed:
+                self._waiting -= 1
+                self._changed.notify_all()
+
+    def begin(self, session: _Session) -> None:
+        """Wait until a request may be sent over this session.
+
+        :raises _GivenUpError: none may any more.
+        """
+        with self._changed:
+            self._changed.wait_for(lambda: not self._waiting or self._given_up.is_set())
+            if self._given_up.is_set():
+                raise _GivenUpError
+            self._sessions.add(session)
+
+    def end(self, session: _Session) -> bool:
+        """Return whether a session whose request has ended can be used again."""
+        with self._changed:
+            self._sessions.discard(session)
+            return not self._given_up.is_set()
+
+    def give_up(self) -> None:
+        """Break off what is under way."""
+        with self._changed:
+            self._given_up.set()
+            self._changed.notify_all()
+            for session in self._sessions:
+                session.break_off()
 
 
 # Whoever fetches a token for some credentials does so alone in this process.
@@ -55,7 +158,7 @@ class AngusClient:
     :param settings: credentials, URLs and how to connect.
     :param tokens: where tokens are kept; by default shared by the process.
     :param on_token: called with each token before it is used, to mask it in logs.
-    :param sleep: called with the seconds between two attempts.
+    :param sleep: called with the seconds between two attempts; by default they are waited for.
     """
 
     def __init__(
@@ -64,20 +167,24 @@ class AngusClient:
         *,
         tokens: TokenCache | None = None,
         on_token: Callable[[str], None] = lambda _: None,
-        sleep: Callable[[float], None] = time.sleep,
+        sleep: Callable[[float], object] | None = None,
     ) -> None:
         tokens = TOKENS if tokens is None else tokens
         self.stream = Stream(settings.credentials, settings.console_url, settings.data_url, tokens)
+        #: How many pages are asked for at once at most.
+        self.concurrency = settings.concurrency
         self._settings = settings
         self._on_token = on_token
-        self._retrying = tenacity.Retrying(sleep=sleep, **POLICY)
-        self._session = _Session()
-        # An auth of its own, even an idle one, keeps requests from putting a .netrc entry in place of our header.
-        self._session.auth = lambda prepared: prepared
+        self._sleep = sleep
+        self._idle: deque[_Session] = deque()
+        self._readings: set[_Reading] = set()
 
     def close(self) -> None:
-        """Close the connections to the API."""
-        self._session.close()
+        """Close the connections to the API, also those of another thread that waits for an answer."""
+        for reading in list(self._readings):
+            reading.give_up()
+        while self._idle:
+            self._idle.pop().close()
 
     def __enter__(self) -> Self:
         """Return the client itself."""
@@ -87,16 +194,45 @@ class AngusClient:
         """Close the connections to the API."""
         self.close()
 
-    def pages(self, metrics: str | Iterable[str], interval: Interval, time: str) -> Pages:
-        """Return the pages of a question, to be read with :meth:`run`; nothing is asked yet. See :class:`Pages`."""
-        return Pages(self.stream, metrics, interval, time)
+    def pages(
+        self, metrics: str | Iterable[str], interval: Interval, time: str, window: timedelta | None = None
+    ) -> Pages:
+        """Return the pages of a question, for :meth:`read`; nothing is asked yet. See :class:`Pages`."""
+        return Pages(self.stream, metrics, interval, time, window)
 
-    def run(self, flow: Flow[T]) -> T:
-        """Send what a flow of the protocol asks for and return its result.
+    def read(self, pages: Pages) -> Generator[list[Row], None, None]:
+        """Yield the rows of each page, in order; those after the first are fetched side by side.
+
+        No more than :attr:`concurrency` pages are under way or in memory. Who closes the generator, or gets an error
+        of it, leaves nothing under way.
 
         :raises AngusUnavailableError: no answer, or 429 or 5xx, also when asked again, see retrying.py.
-        :raises AngusError: whatever the flow makes of the answers.
+        :raises AngusError: whatever the protocol makes of the answers.
         """
+        reading = _Reading(self._sleep)
+        threads = ThreadPoolExecutor(self.concurrency, "angus-page")
+        under_way: deque[Callable[[], dict[str, Any]]] = deque()
+        self._readings.add(reading)
+        try:
+            while not pages.finished:
+                while len(under_way) < self.concurrency and (flow := pages.ask()):
+                    # A page that comes alone needs no thread.
+                    alone = self.concurrency == 1 or not pages.page
+                    fetched = partial(self._run, flow, reading)
+                    under_way.append(fetched if alone else threads.submit(fetched).result)
+                try:
+                    answer = under_way.popleft()()
+                except AngusError as error:
+                    pages.take_error(error)
+                else:
+                    yield pages.take(answer)
+        finally:
+            reading.give_up()
+            self._readings.discard(reading)
+            threads.shutdown(wait=False, cancel_futures=True)
+
+    def _run(self, flow: Flow[T], reading: _Reading) -> T:
+        """Send what a flow of the protocol asks for and return its result."""
         sent: Answer | str | None = None
         while True:
             try:
@@ -106,16 +242,32 @@ class AngusClient:
                 return result
             if isinstance(step, Alone):
                 with _ALONE.setdefault(step.key, threading.Lock()):
-                    sent = self.run(step.flow)
+                    sent = self._run(step.flow, reading)
                 self._on_token(sent)
             else:
-                sent = self._retrying(self._send, step)
+                sent = reading.retrying(self._send, step, reading)
 
-    def _send(self, request: Request) -> Answer:
+    def _send(self, request: Request, reading: _Reading) -> Answer:
+        try:
+            session = self._idle.pop()
+        except IndexError:
+            session = _Session()
+        try:
+            reading.begin(session)
+            answer = self._exchange(session, request)
+        finally:
+            if reading.end(session):
+                self._idle.append(session)
+            else:
+                session.close()
+        raise_if_unavailable(request, answer)
+        return answer
+
+    def _exchange(self, session: _Session, request: Request) -> Answer:
         deadline = time.monotonic() + self._settings.timeout
         proxies = {"http": self._settings.proxy, "https": self._settings.proxy} if self._settings.proxy else None
         try:
-            with self._session.request(
+            with session.request(
                 request.method,
                 request.url,
                 params=request.params,
@@ -127,7 +279,7 @@ class AngusClient:
                 allow_redirects=False,
                 stream=True,
             ) as response:
-                answer = Answer(response.status_code, response.headers, self._read(request, response, deadline))
+                return Answer(response.status_code, response.headers, self._read(request, response, deadline))
         except requests.Timeout as error:
             raise self._too_slow(request) from error
         except _UNSENDABLE as error:
@@ -138,8 +290,6 @@ class AngusClient:
             raise AngusUnavailableError(f"{request} got no answer: {_cause(error)}.") from error
         except OSError as error:
             raise AngusAuthError(f"{request} cannot be sent, check the connection's verify: {error}") from error
-        raise_if_unavailable(request, answer)
-        return answer
 
     def _read(self, request: Request, response: requests.Response, deadline: float) -> bytes:
         body = bytearray()
@@ -155,7 +305,9 @@ class AngusClient:
         return bytes(body)
 
     def _too_slow(self, request: Request) -> AngusUnavailableError:
-        return AngusUnavailableError(f"{request} was not answered within {self._settings.timeout:g} s.")
+        error = AngusUnavailableError(f"{request} was not answered within {self._settings.timeout:g} s.")
+        error.timed_out = True
+        return error
 
 
 def _cause(error: BaseException) -> str:

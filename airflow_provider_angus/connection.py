@@ -21,6 +21,8 @@ DATA_URL = "https://data.angus.ai"
 CONSOLE_URL = "https://console.angus.ai"
 TIMEOUT = 30.0
 LONGEST_TIMEOUT = 86_400.0
+CONCURRENCY = 4
+LARGEST_CONCURRENCY = 32
 
 _TRUE = {"true", "yes", "y", "on", "1"}
 _PROXY_SCHEMES = {"http", "https", "socks4", "socks4a", "socks5", "socks5h"}
@@ -46,6 +48,8 @@ class Settings:
     :param console_url: of the console, the same.
     :param timeout: seconds that one whole answer may take.
     :param verify: whether to verify TLS certificates, or the path of a CA bundle to verify them with.
+    :param proxy: the URL of an HTTP proxy, or None: as the environment says.
+    :param concurrency: how many pages of one question are asked for at once at most.
     """
 
     credentials: Credentials
@@ -54,6 +58,7 @@ class Settings:
     timeout: float = TIMEOUT
     verify: bool | str = True
     proxy: str | None = None
+    concurrency: int = CONCURRENCY
 
     def __repr__(self) -> str:
         """Return the settings without the proxy, whose URL may hold a password."""
@@ -64,7 +69,8 @@ def read_settings(connection: AirflowConnection, extra: Mapping[str, Any]) -> Se
     """Return what a connection says, with the documented defaults.
 
     :param connection: an Airflow connection of type ``angus``: Login, Password, Host and Port.
-    :param extra: its extra as a mapping: ``client_id``, ``console_url``, ``timeout``, ``verify``, ``proxy``.
+    :param extra: its extra as a mapping: ``client_id``, ``console_url``, ``timeout``, ``verify``, ``proxy``,
+        ``concurrency``.
     :raises AngusAuthError: a required field is missing, or a field holds what cannot be used; the message names it.
     """
 
@@ -92,6 +98,7 @@ def read_settings(connection: AirflowConnection, extra: Mapping[str, Any]) -> Se
             timeout=_seconds(text("timeout")),
             verify=_verify(text("verify")),
             proxy=_proxy(text("proxy")),
+            concurrency=_concurrency(text("concurrency")),
         )
     except ValueError as error:
         raise wrong(f"cannot be used: {error}") from error
@@ -143,6 +150,16 @@ def _seconds(value: str) -> float:
     if not 0 < seconds <= LONGEST_TIMEOUT:
         raise ValueError(f"timeout must be a number of seconds above zero and at most a day, got {value!r}")
     return seconds
+
+
+def _concurrency(value: str) -> int:
+    try:
+        pages = int(value or CONCURRENCY)
+    except ValueError:
+        pages = 0
+    if not 0 < pages <= LARGEST_CONCURRENCY:
+        raise ValueError(f"concurrency must be a whole number from 1 to {LARGEST_CONCURRENCY}, got {value!r}")
+    return pages
 
 
 def _proxy(value: str) -> str | None:

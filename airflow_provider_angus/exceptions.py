@@ -41,6 +41,9 @@ class AngusUnavailableError(AngusError):
     #: How many seconds the API asked to wait (``Retry-After``), where it did.
     retry_after: float | None = None
 
+    #: Whether it was the time that was up, ours or a gateway's (504).
+    timed_out: bool = False
+
 
 class AngusResponseError(AngusError):
     """An answer that is not what the API documents: HTML, a body cut short, a total that does not add up."""
@@ -63,6 +66,9 @@ class AngusRowError(AngusTargetError):
 
 class AngusRequestError(AngusError, AirflowFailException):
     """The request itself is wrong (unknown metric, HTTP 400): asking again cannot help, so Airflow does not."""
+
+    #: Whether the API says that the range is too long, so that a shorter one may be answered.
+    range_too_long: bool = False
 
 
 class AngusAuthError(AngusError, AirflowFailException):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,7 @@ from airflow_provider_angus.exceptions import AngusAuthError, AngusError
 from airflow_provider_angus.interval import Interval, explicit_interval
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Generator, Iterable
 
     from airflow_provider_angus.async_client import AngusAsyncClient
     from airflow_provider_angus.client import AngusClient
@@ -30,6 +31,8 @@ class AngusHook(BaseHook):
     ``exp``, one that cannot be read until the API refuses it.
 
     :param angus_conn_id: an Airflow connection of type ``angus``; one connection is one stream.
+    :param concurrency: how many pages of one question are asked for at once at most, 1: one by one; None: as the
+        connection says, or 4.
     """
 
     conn_name_attr = "angus_conn_id"
@@ -37,9 +40,12 @@ class AngusHook(BaseHook):
     conn_type = "angus"
     hook_name = "Angus.ai"
 
-    def __init__(self, angus_conn_id: str = default_conn_name, **kwargs: Any) -> None:
+    def __init__(
+        self, angus_conn_id: str = default_conn_name, *, concurrency: int | None = None, **kwargs: Any
+    ) -> None:
         super().__init__(**kwargs)
         self.angus_conn_id = angus_conn_id
+        self.concurrency = concurrency
         self._client: AngusClient | None = None
 
     def get_conn(self) -> AngusClient:
@@ -70,8 +76,14 @@ class AngusHook(BaseHook):
         return AngusAsyncClient(self._read(connection, await get_async_extra_dejson(connection)), on_token=_amask)
 
     def iter_entities(
-        self, metrics: str | Iterable[str], from_date: DateLike, to_date: DateLike, time: str = "global"
-    ) -> Iterator[Row]:
+        self,
+        metrics: str | Iterable[str],
+        from_date: DateLike,
+        to_date: DateLike,
+        time: str = "global",
+        *,
+        window: timedelta | None = None,
+    ) -> Generator[Row, None, None]:
         """Yield the rows of ``[from_date, to_date)``, page by page as they are consumed.
 
         That the answer was whole is known when the iteration ends: whoever stores rows must not publish them before.
@@ -80,26 +92,37 @@ class AngusHook(BaseHook):
         :param from_date: ISO 8601 text, datetime or pendulum DateTime; without an offset it is UTC.
         :param to_date: the same; buckets that start at this instant are left out.
         :param time: ``by_hour``, ``by_day`` (UTC buckets) or ``global`` (one bucket, the interval).
+        :param window: how much of the interval is asked for at a time, in whole buckets; None: all of it, and shorter
+            windows where the API says that this is too long. Of no effect for ``global``.
         :returns: flat dicts, see :func:`airflow_provider_angus.entities.read_row`.
-        :raises AngusError: see the tree in ``exceptions.py``; wrong metrics, time or dates before any call.
+        :raises AngusError: see the tree in ``exceptions.py``; wrong metrics, time, window or dates before any call.
         """
-        pages = self.get_conn().pages(metrics, explicit_interval(from_date, to_date), time)
+        pages = self.get_conn().pages(metrics, explicit_interval(from_date, to_date), time, window)
         return self._rows(pages)
 
-    def _rows(self, pages: Pages) -> Iterator[Row]:
-        client, count = self.get_conn(), 0
-        while not pages.finished:
-            rows = client.run(pages.next_page())
-            count += len(rows)
-            if pages.page > 1 or not pages.finished:
-                self.log.info("Page %s of %s: %s rows so far", pages.page, pages.nb_of_pages, count)
-            yield from rows
+    def _rows(self, pages: Pages) -> Generator[Row, None, None]:
+        count, too_long = 0, None
+        with closing(self.get_conn().read(pages)) as read:
+            for rows in read:
+                if pages.too_long is not too_long:
+                    too_long = pages.too_long
+                    self.log.warning("Asking for parts of the interval, as window=timedelta(...) does: %s", too_long)
+                count += len(rows)
+                if pages.page > 1 or not pages.finished:
+                    self.log.info("Page %s of %s: %s rows so far", pages.page, pages.nb_of_pages, count)
+                yield from rows
 
     def get_entities(
-        self, metrics: str | Iterable[str], from_date: DateLike, to_date: DateLike, time: str = "global"
+        self,
+        metrics: str | Iterable[str],
+        from_date: DateLike,
+        to_date: DateLike,
+        time: str = "global",
+        *,
+        window: timedelta | None = None,
     ) -> list[Row]:
         """Return the rows of ``[from_date, to_date)`` as a list, whole or not at all; see :meth:`iter_entities`."""
-        return list(self.iter_entities(metrics, from_date, to_date, time))
+        return list(self.iter_entities(metrics, from_date, to_date, time, window=window))
 
     def test_connection(self) -> tuple[bool, str]:
         """Get a new token, make one small data call and say in a sentence how that went (the UI's Test button)."""
@@ -110,7 +133,7 @@ class AngusHook(BaseHook):
             now = datetime.now(UTC)
             with AngusClient(self._settings(), tokens=TokenCache(), on_token=_mask) as client:
                 pages = client.pages("passing_by", Interval(now - timedelta(hours=1), now), "global")
-                rows = client.run(pages.next_page())
+                rows = [row for page in client.read(pages) for row in page]
         except AngusError as error:
             return False, str(error)
         except Exception as error:  # noqa: BLE001 (the button must answer whatever happens; this is the one place)
@@ -152,7 +175,8 @@ class AngusHook(BaseHook):
     def _read(self, connection: AirflowConnection, extra: object) -> Settings:
         from airflow_provider_angus.connection import read_settings
 
-        return read_settings(connection, extra if isinstance(extra, dict) else {})
+        given = {} if self.concurrency is None else {"concurrency": self.concurrency}
+        return read_settings(connection, (extra if isinstance(extra, dict) else {}) | given)
 
     def _not_found(self) -> AngusAuthError:
         return AngusAuthError(f"There is no connection {self.angus_conn_id!r}: create it with the type Angus.ai.")

@@ -22,11 +22,14 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from airflow_provider_angus.answers import Request, is_json_object, json_object, kind, masked, unexpected, words_of
 from airflow_provider_angus.entities import check_metrics, check_time, read_bucket_key, read_row
 from airflow_provider_angus.exceptions import AngusAuthError, AngusRequestError, AngusResponseError
+from airflow_provider_angus.windows import Windows, says_too_long
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Mapping
+    from datetime import timedelta
 
     from airflow_provider_angus.entities import Row
+    from airflow_provider_angus.exceptions import AngusError
     from airflow_provider_angus.interval import Interval
     from airflow_provider_angus.tokens import TokenCache
 
@@ -108,7 +111,9 @@ class Stream:
                 )
             case 400:
                 words = words_of(answer)
-                raise AngusRequestError(f"{request} was refused with 400: {words} Asking again cannot help.")
+                error = AngusRequestError(f"{request} was refused with 400: {words} Asking again cannot help.")
+                error.range_too_long = says_too_long(words)
+                raise error
         raise unexpected(request, answer, "Host")
 
     def _new_token(self) -> Alone:
@@ -139,44 +144,80 @@ class Stream:
 
 
 class Pages:
-    """The pages of one question, asked for by number until all are there, each held against the others.
+    """The pages of one question, asked for by number until all are there, each held against those before it.
+
+    Who reads them asks (:meth:`ask`), as often as it likes before it hands the answers in (:meth:`take`), in the order
+    in which it asked, until all are :attr:`finished`. So pages may be fetched side by side, and what is wrong with
+    them is found as one after the other.
 
     :param stream: whose entities.
     :param metrics: see :func:`~airflow_provider_angus.entities.check_metrics`.
     :param interval: half-open, in UTC.
     :param time: see :func:`~airflow_provider_angus.entities.check_time`.
-    :raises AngusRequestError: metrics or time are not the API's.
+    :param window: how much of the interval is asked for at a time, see :class:`~airflow_provider_angus.windows.Windows`.
+    :raises AngusRequestError: metrics, time or window are not such.
     """
 
-    def __init__(self, stream: Stream, metrics: str | Iterable[str], interval: Interval, time: str) -> None:
-        self.metrics, self.time, self.interval = check_metrics(metrics), check_time(time), interval
-        self.page = 0
-        self.nb_of_pages: int | None = None
+    def __init__(
+        self,
+        stream: Stream,
+        metrics: str | Iterable[str],
+        interval: Interval,
+        time: str,
+        window: timedelta | None = None,
+    ) -> None:
+        self.metrics, self.time = check_metrics(metrics), check_time(time)
+        #: The refusal for which windows have become shorter.
+        self.too_long: AngusError | None = None
         self._stream = stream
+        self._windows = Windows(interval, time, window)
+        self._begin()
+
+    def _begin(self) -> None:
+        self.interval = self._windows.now
+        #: How many pages of the window have been asked for, and how many of them have been handed in.
+        self.asked = self.page = 0
+        self.nb_of_pages: int | None = None
         self._total_results: int | None = None
         self._buckets: set[float] = set()
 
     @property
     def finished(self) -> bool:
-        """Whether all pages have been read, and so held what the first one promised."""
+        """Whether all pages have been read, and so held what the first ones promised."""
+        return self._whole and self._windows.last
+
+    @property
+    def _whole(self) -> bool:
         return self.nb_of_pages is not None and self.page >= self.nb_of_pages
 
-    def next_page(self) -> Flow[list[Row]]:
-        """Ask for the next page and return its rows, without those that do not overlap the interval.
+    def ask(self) -> Flow[dict[str, Any]] | None:
+        """Return the flow of the next page; None where that depends on answers that have not been handed in.
 
-        :raises AngusResponseError: the page is not what the API documents, or does not go with the pages before.
-        :raises AngusError: see :meth:`Stream.entities`.
+        Only the first page of a window says how many there are, so that comes alone.
         """
-        self.page += 1
-        answer = yield from self._stream.entities(
+        if self._whole and not self._windows.last:
+            self._windows.go_on()
+            self._begin()
+        if self.asked and self.asked >= (self.nb_of_pages or 1):
+            return None
+        self.asked += 1
+        return self._stream.entities(
             {
                 "metrics": ",".join(self.metrics),
                 "from_date": self.interval.start.isoformat(),
                 "to_date": self.interval.end.isoformat(),
                 "time": self.time,
-                "page": str(self.page),
+                "page": str(self.asked),
             }
         )
+
+    def take(self, answer: dict[str, Any]) -> list[Row]:
+        """Return the rows of the next page in order, without those that do not overlap the interval.
+
+        :param answer: what its flow returned.
+        :raises AngusResponseError: it is not what the API documents, or does not go with the pages before.
+        """
+        self.page += 1
         entities = self._checked_envelope(answer)
         before = len(self._buckets)
         rows = []
@@ -187,6 +228,20 @@ class Pages:
                 rows.append(read_row(self._stream.credentials.client_id, self.metrics, bucket, values))
         self._check_progress(new=len(self._buckets) - before, here=len(entities))
         return rows
+
+    def take_error(self, error: AngusError) -> None:
+        """Go on with shorter windows where the error says that the range is too long; else raise it.
+
+        :param error: what the flow of the next page in order raised.
+        :raises AngusError: the error, or the refusal of the longer range where shorter ones are refused as well.
+        """
+        if not self.page and self._windows.shorten(error):
+            self.too_long = self.too_long or error
+            self._begin()
+            return
+        if self.too_long and getattr(error, "range_too_long", False):
+            raise self.too_long
+        raise error
 
     def _checked_envelope(self, answer: dict[str, Any]) -> dict[str, Any]:
         entities = answer.get("entities")
