@@ -93,10 +93,6 @@ class _Telling:
         self.sockets.add(self.sock)  # type: ignore[attr-defined]
 
 
-class _GivenUpError(BaseException):
-    """Nobody wants the answer any more; not an Exception, for it is no error of the API and nobody gets it."""
-
-
 class _Reading:
     """What the threads that read one question's pages have in common.
 
@@ -125,12 +121,12 @@ class _Reading:
     def begin(self, session: _Session) -> None:
         """Wait until a request may be sent over this session.
 
-        :raises _GivenUpError: none may any more.
+        :raises AngusError: none may any more.
         """
         with self._changed:
             self._changed.wait_for(lambda: not self._waiting or self._given_up.is_set())
             if self._given_up.is_set():
-                raise _GivenUpError
+                raise AngusError("Given up: the client has been closed, or nobody wants the rest.")
             self._sessions.add(session)
 
     def end(self, session: _Session) -> bool:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_angus.exceptions import AngusRequestError, AngusResponseError
@@ -49,6 +50,7 @@ BUCKET_LENGTHS: dict[str, timedelta | None] = {
 
 #: The columns that say whose row it is and what time it covers.
 KEY_COLUMNS = ("stream", "bucket_start", "bucket_end")
+_NUMBER_OR_NULL = {int, float, type(None)}
 _TAKEN_COLUMNS = {*KEY_COLUMNS, *(column for keys in METRICS.values() for column in keys.values())}
 
 
@@ -136,19 +138,23 @@ def read_bucket_key(key: str, interval: Interval, time: str) -> Interval:
     :param time: ``by_hour``, ``by_day`` or ``global``.
     :raises AngusResponseError: the key is not the start of such a bucket.
     """
-    length, shown = BUCKET_LENGTHS[time], key[:50]
+    length = BUCKET_LENGTHS[time]
     if length is None:
         if key != "global":
-            raise AngusResponseError(f"Asked for time=global, got a bucket {shown!r}.")
+            raise AngusResponseError(f"Asked for time=global, got a bucket {key[:50]!r}.")
         return interval
     try:
         start = datetime.fromisoformat(key)
-        start = start.astimezone(UTC) if start.tzinfo else start
+        if start.tzinfo is not UTC:
+            start = start.astimezone(UTC) if start.tzinfo else start
         end = start + length
     except (ValueError, OverflowError) as error:
-        raise AngusResponseError(f"Asked for time={time}, got a bucket {shown!r}, which is not a date.") from error
-    if start.tzinfo is None or start != _floor(start, time):
-        raise AngusResponseError(f"Asked for time={time}, got a bucket {shown!r}, which starts at no UTC {time[3:]}.")
+        raise AngusResponseError(f"Asked for time={time}, got a bucket {key[:50]!r}, which is not a date.") from error
+    cut = start.minute or start.second or start.microsecond or (time == "by_day" and start.hour)
+    if start.tzinfo is None or cut:
+        raise AngusResponseError(
+            f"Asked for time={time}, got a bucket {key[:50]!r}, which starts at no UTC {time[3:]}."
+        )
     return Interval(start, end)
 
 
@@ -164,12 +170,11 @@ def read_row(stream: str, metrics: Iterable[str], bucket: Interval, values: obje
         as ``<metric>_<key>``.
     :raises AngusResponseError: the bucket is not what the API documents.
     """
-    start, end = bucket.start.isoformat(), bucket.end.isoformat()
+    start = bucket.start.isoformat()
     if not isinstance(values, dict):
         raise AngusResponseError(f"Bucket {start} holds {_shown(values)} where an object of metrics is documented.")
-    row: Row = dict.fromkeys(columns(metrics))
-    row.update(stream=stream, bucket_start=start, bucket_end=end)
-    filled: set[str] = set()
+    row = _empty_row(tuple(metrics)).copy()
+    row["stream"], row["bucket_start"], row["bucket_end"] = stream, start, bucket.end.isoformat()
     for metric, numbers in values.items():
         if numbers is None:
             continue
@@ -179,18 +184,24 @@ def read_row(stream: str, metrics: Iterable[str], bucket: Interval, values: obje
             )
         documented = METRICS.get(metric, {})
         for key, value in numbers.items():
-            column = documented.get(key) or f"{metric}_{key}"
-            if column in filled or (key not in documented and column in _TAKEN_COLUMNS):
-                raise AngusResponseError(
-                    f"Bucket {start}: {key[:50]!r} of {metric[:50]} comes as {column[:50]}, which is taken."
-                )
-            if key in documented and not _is_number_or_null(value):
+            column = documented.get(key)
+            if column is None:
+                column = f"{metric}_{key}"
+                if column in row or column in _TAKEN_COLUMNS:
+                    raise AngusResponseError(
+                        f"Bucket {start}: {key[:50]!r} of {metric[:50]} comes as {column[:50]}, which is taken."
+                    )
+            elif type(value) not in _NUMBER_OR_NULL:
                 raise AngusResponseError(
                     f"Bucket {start}: {key!r} of {metric} is {_shown(value)} where a number is documented."
                 )
-            filled.add(column)
             row[column] = value
     return row
+
+
+@cache
+def _empty_row(metrics: tuple[str, ...]) -> Row:
+    return dict.fromkeys(columns(metrics))
 
 
 def totals(rows: Iterable[Row]) -> dict[str, int | float]:
@@ -212,10 +223,6 @@ def totals(rows: Iterable[Row]) -> dict[str, int | float]:
 
 def _floor(moment: datetime, time: str) -> datetime:
     return moment.replace(hour=moment.hour if time == "by_hour" else 0, minute=0, second=0, microsecond=0)
-
-
-def _is_number_or_null(value: object) -> bool:
-    return value is None or (isinstance(value, int | float) and not isinstance(value, bool))
 
 
 def _shown(value: object) -> str:

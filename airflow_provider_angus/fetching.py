@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from typing import TYPE_CHECKING, NamedTuple
 
 from airflow_provider_angus.availability import describe, missing_buckets
@@ -27,11 +27,13 @@ from airflow_provider_angus.spool import Spool
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Sequence
+    from datetime import timedelta
 
     from airflow_provider_angus.interval import Interval
     from airflow_provider_angus.schema import Column
 
-#: How many streams are fetched at once at most, and how many more may be whole and wait for their turn.
+#: How many streams are fetched at once at most, and how many more may be whole and wait for their turn. Where there are
+#: several, they share as many requests: 2 streams ask for up to 8 pages each at once, 16 and more for one each.
 STREAMS_AT_ONCE = 16
 
 #: How many rows of a stream are kept in memory where memory must not grow with the interval.
@@ -56,6 +58,7 @@ class Streams:
     :param metrics: see :func:`~airflow_provider_angus.entities.check_metrics`.
     :param interval: half-open, in UTC.
     :param time: ``by_hour``, ``by_day`` or ``global``.
+    :param window: how much of the interval is asked for at a time, see :meth:`AngusHook.iter_entities`.
     :param columns: the schema that rows are to have, see schema.py; None: as the API has them.
     :param allow_empty: whether a stream may have no rows; else that is a failure of the stream.
     :param in_memory: see :class:`~airflow_provider_angus.spool.Spool`.
@@ -68,12 +71,14 @@ class Streams:
         metrics: str | list[str],
         interval: Interval,
         time: str,
+        window: timedelta | None = None,
         columns: tuple[Column, ...] | None = None,
         allow_empty: bool = True,
         in_memory: int | None = ROWS_IN_MEMORY,
     ) -> None:
         self.conn_ids = list(dict.fromkeys(conn_ids))
         self.metrics, self.interval, self.time = check_metrics(metrics), interval, time
+        self.window = window
         self.columns, self.allow_empty, self.in_memory = columns, allow_empty, in_memory
         #: What became of the streams that are left out: the connection -> its error.
         self.failures: dict[str, AngusError] = {}
@@ -91,7 +96,8 @@ class Streams:
             hook = AngusHook(self.conn_ids[0])
             yield self._handed_out(self._fetch(hook, self._stream_of(hook)))
             return
-        pool = ThreadPoolExecutor(min(STREAMS_AT_ONCE, len(self.conn_ids)))
+        at_once = min(STREAMS_AT_ONCE, len(self.conn_ids))
+        pool = ThreadPoolExecutor(at_once)
         ahead: deque[tuple[AngusHook, Future[StreamRows]]] = deque()
         try:
             for conn_id in self.conn_ids:
@@ -99,17 +105,23 @@ class Streams:
                 try:
                     # Connections are read here: Airflow's way to them is not made for threads.
                     stream = self._stream_of(hook)
+                    client = hook.get_conn()
+                    client.concurrency = min(client.concurrency, STREAMS_AT_ONCE // at_once)
                 except AngusError as error:
                     self._leave_out(hook, error)
                     continue
                 ahead.append((hook, pool.submit(self._fetch, hook, stream)))
                 if len(ahead) == 2 * STREAMS_AT_ONCE:
-                    yield from self._whole(*ahead.popleft())
+                    yield from self._whole(*ahead[0])
+                    ahead.popleft()
             while ahead:
-                yield from self._whole(*ahead.popleft())
+                yield from self._whole(*ahead[0])
+                ahead.popleft()
         finally:
             # Who has had enough (an error, a time-out of Airflow's) does not wait for the others' answers.
             self._given_up.set()
+            for hook, _ in ahead:
+                hook.get_conn().close()
             pool.shutdown(wait=False, cancel_futures=True)
         self.check_any()
 
@@ -182,9 +194,10 @@ class Streams:
         return StreamRows(hook.angus_conn_id, stream, rows)
 
     def _fill(self, rows: Spool, hook: AngusHook) -> None:
-        with hook.get_conn():
+        asked = hook.iter_entities(self.metrics, *self.interval, self.time, window=self.window)
+        with hook.get_conn(), closing(asked):
             try:
-                for row in hook.iter_entities(self.metrics, *self.interval, self.time):
+                for row in asked:
                     if self._given_up.is_set():
                         raise AngusError("Given up, because the task is.")
                     rows.append(landed(row, self.columns, self.interval) if self.columns else row)

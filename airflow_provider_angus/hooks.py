@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from airflow_provider_angus.interval import DateLike
     from airflow_provider_angus.protocol import Pages
 
+#: How many pages go by from one line in the log to the next.
+_PAGES_A_LINE = 10
+
 
 class AngusHook(BaseHook):
     """One stream's entities, with the credentials of an Airflow connection; the JWT is its own affair.
@@ -108,7 +111,8 @@ class AngusHook(BaseHook):
                     too_long = pages.too_long
                     self.log.warning("Asking for parts of the interval, as window=timedelta(...) does: %s", too_long)
                 count += len(rows)
-                if pages.page > 1 or not pages.finished:
+                several = pages.page > 1 or not pages.finished
+                if several and (pages.page % _PAGES_A_LINE == 1 or pages.page == pages.nb_of_pages):
                     self.log.info("Page %s of %s: %s rows so far", pages.page, pages.nb_of_pages, count)
                 yield from rows
 

@@ -42,6 +42,8 @@ class AngusEntitiesOperator(EntitiesQuestion, BaseOperator):
     :param to_date: the first instant that does not belong to it any more, in the same forms (templated).
     :param interval: the time that a run covers which has no interval of its own, ending where the run's schedule
         says: a ``timedelta``, or a ``pendulum.duration(days=1)`` for calendar days in the time zone of the schedule.
+    :param window: how much of the run's interval is asked for at a time, in whole buckets: a ``timedelta``. None: all
+        of it, and less where the API says that this is too long. Of no effect for ``global``.
     :returns: a list of flat dicts, one for each bucket, stream by stream; see
         :func:`airflow_provider_angus.entities.read_row`.
     :raises AngusError: see the tree in :mod:`airflow_provider_angus.exceptions`.
@@ -57,6 +59,7 @@ class AngusEntitiesOperator(EntitiesQuestion, BaseOperator):
         from_date: DateLike | None = None,
         to_date: DateLike | None = None,
         interval: timedelta | None = None,
+        window: timedelta | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -67,6 +70,7 @@ class AngusEntitiesOperator(EntitiesQuestion, BaseOperator):
         self.from_date = from_date
         self.to_date = to_date
         self.interval = interval
+        self.window = window
         self.check_question()
         if on_stream_error not in {"fail", "skip"}:
             raise AngusRequestError(f"on_stream_error must be 'fail' or 'skip', got {on_stream_error!r}.")
@@ -91,7 +95,14 @@ class AngusEntitiesOperator(EntitiesQuestion, BaseOperator):
     def _streams(self, interval: Interval) -> Streams:
         from airflow_provider_angus.fetching import Streams
 
-        return Streams(self._conn_ids(), metrics=self.metrics, interval=interval, time=self.time, in_memory=None)
+        return Streams(
+            self._conn_ids(),
+            metrics=self.metrics,
+            interval=interval,
+            time=self.time,
+            window=self.window,
+            in_memory=None,
+        )
 
     def _land(self, streams: Streams) -> tuple[Any, dict[str, Any]]:
         """Put the rows where they are wanted; return what the task returns and what the events of assets say."""

@@ -154,7 +154,7 @@ class Pages:
     :param metrics: see :func:`~airflow_provider_angus.entities.check_metrics`.
     :param interval: half-open, in UTC.
     :param time: see :func:`~airflow_provider_angus.entities.check_time`.
-    :param window: how much of the interval is asked for at a time, see :class:`~airflow_provider_angus.windows.Windows`.
+    :param window: how much is asked for at a time, see :class:`~airflow_provider_angus.windows.Windows`.
     :raises AngusRequestError: metrics, time or window are not such.
     """
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_angus.entities import check_metrics, check_time
 from airflow_provider_angus.interval import check_interval_arguments, explicit_interval, run_interval
+from airflow_provider_angus.windows import check_window
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -24,6 +25,7 @@ class EntitiesQuestion:
     :param to_date: the first instant that does not belong to it any more (templated).
     :param interval: the time that a run covers which has no interval of its own: a ``timedelta``, or a
         ``pendulum.duration(days=1)`` for calendar days in the time zone of the schedule.
+    :param window: how much of the run's interval is asked for at a time, in whole buckets.
     """
 
     template_fields: Collection[str] = ("metrics", "time", "angus_conn_id", "from_date", "to_date")
@@ -34,17 +36,19 @@ class EntitiesQuestion:
     from_date: DateLike | None
     to_date: DateLike | None
     interval: timedelta | None
+    window: timedelta | None
 
     def check_question(self) -> None:
         """Refuse what is wrong whatever the run; what is a template is checked when it has been rendered.
 
-        :raises AngusRequestError: metrics or time are not the API's.
+        :raises AngusRequestError: metrics or time are not the API's, or ``window`` is no length of time.
         :raises AngusIntervalError: the dates or ``interval`` cannot make an interval.
         """
         if not is_template(self.metrics):
             check_metrics(self.metrics)
         if not is_template(self.time):
             check_time(self.time)
+        check_window(self.window)
         check_interval_arguments(self.from_date, self.to_date, self.interval)
         if self.from_date and self.to_date and not is_template(self.from_date) and not is_template(self.to_date):
             explicit_interval(self.from_date, self.to_date)

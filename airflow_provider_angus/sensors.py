@@ -46,6 +46,7 @@ class AngusEntitiesSensor(EntitiesQuestion, BaseSensorOperator):
     :param from_date: the same (templated).
     :param to_date: the same (templated).
     :param interval: the same.
+    :param window: the same.
     :param settle: how long after the interval's end its data may still change; the vendor says about a minute.
     :param minimum: ``{"passing_by": 1}``: totals over the interval that must be reached. Any column that adds up.
     :param max_failures: how many failures of the API in a row a sensor bears before it fails (and is retried as any
@@ -68,6 +69,7 @@ class AngusEntitiesSensor(EntitiesQuestion, BaseSensorOperator):
         from_date: DateLike | None = None,
         to_date: DateLike | None = None,
         interval: timedelta | None = None,
+        window: timedelta | None = None,
         settle: timedelta = timedelta(minutes=2),
         minimum: Mapping[str, float] | None = None,
         max_failures: int = 5,
@@ -82,6 +84,7 @@ class AngusEntitiesSensor(EntitiesQuestion, BaseSensorOperator):
         self.from_date = from_date
         self.to_date = to_date
         self.interval = interval
+        self.window = window
         self.settle = settle
         self.minimum = minimum
         self.max_failures = max_failures
@@ -158,7 +161,7 @@ class AngusEntitiesSensor(EntitiesQuestion, BaseSensorOperator):
 
     def _ask(self, interval: Interval) -> str | None:
         try:
-            rows = AngusHook(self.angus_conn_id).get_entities(self.metrics, interval.start, interval.end, self.time)
+            rows = AngusHook(self.angus_conn_id).get_entities(self.metrics, *interval, self.time, window=self.window)
         except AirflowFailException:
             raise
         except AngusError as error:
@@ -218,6 +221,7 @@ class AngusEntitiesSensor(EntitiesQuestion, BaseSensorOperator):
             "angus_conn_id": self.angus_conn_id,
             "metrics": self.metrics,
             "time": self.time,
+            "window": self.window.total_seconds() if self.window else None,
             "minimum": dict(self.minimum) if self.minimum else None,
             "settle": self.settle.total_seconds(),
             "poke_interval": self.poke_interval,

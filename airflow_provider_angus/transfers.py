@@ -59,6 +59,7 @@ class _Transfer(AngusEntitiesOperator):
             metrics=self.metrics,
             interval=interval,
             time=self.time,
+            window=self.window,
             columns=self._columns(),
             allow_empty=self.allow_empty,
         )

@@ -44,6 +44,7 @@ _ARGUMENTS = (
     "from_date",
     "to_date",
     "interval",
+    "window",
     "minimum",
     "settle",
     "poke_interval",
@@ -68,6 +69,7 @@ class AngusEntitiesTrigger(BaseTrigger):
     :param from_date: ISO 8601, the interval's start; None when started without a worker: the run's own interval.
     :param to_date: ISO 8601, the interval's end, which does not belong to it; None as above.
     :param interval: seconds that a run covers which has no interval of its own, or None.
+    :param window: seconds of the interval that are asked for at a time, or None.
     :param minimum: see :class:`~airflow_provider_angus.sensors.AngusEntitiesSensor`.
     :param settle: seconds after the interval's end in which its data may still change.
     :param poke_interval: seconds between two looks.
@@ -88,6 +90,7 @@ class AngusEntitiesTrigger(BaseTrigger):
         from_date: str | None = None,
         to_date: str | None = None,
         interval: float | None = None,
+        window: float | None = None,
         minimum: dict[str, float] | None = None,
         settle: float,
         poke_interval: float,
@@ -105,6 +108,7 @@ class AngusEntitiesTrigger(BaseTrigger):
         self.from_date = from_date
         self.to_date = to_date
         self.interval = interval
+        self.window = window
         self.minimum = minimum
         self.settle = settle
         self.poke_interval = poke_interval
@@ -166,7 +170,8 @@ class AngusEntitiesTrigger(BaseTrigger):
 
     async def _why_not_yet(self, client: AngusAsyncClient, interval: Interval) -> str | None:
         try:
-            rows = await client.get_entities(self.metrics, interval, self.time)
+            window = None if self.window is None else timedelta(seconds=self.window)
+            rows = await client.get_entities(self.metrics, interval, self.time, window)
         except (AngusUnavailableError, AngusResponseError) as error:
             self.failures += 1
             if self.failures >= self.max_failures:

@@ -88,10 +88,17 @@ def drive(flow: Flow[Any], *answers: Answer, asked: list[Request] | None = None)
         assert not waiting
 
 
+def next_page(pages: Pages) -> Flow[list[dict[str, Any]]]:
+    """Ask for the next page and hand its answer in, as who reads one after the other does."""
+    flow = pages.ask()
+    assert flow is not None
+    return pages.take((yield from flow))
+
+
 def drive_all(pages: Pages, *answers: Answer) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
     waiting = list(answers)
     while not pages.finished:
-        rows += drive(pages.next_page(), waiting.pop(0))
+        rows += drive(next_page(pages), waiting.pop(0))
     assert not waiting
     return rows

@@ -14,6 +14,7 @@ from dialogue import (
     SECRET,
     answer,
     drive,
+    next_page,
     pages,
     token,
 )
@@ -102,7 +103,7 @@ def test_a_console_that_echoes_the_access_token_does_not_bring_it_into_an_error(
 ) -> None:
     location = {"Location": f"https://elsewhere.example/{SECRET}"} if status == 302 else {}
     sent = answer(status, echo(SECRET), **location)
-    assert_silent(SECRET, lambda: drive(pages().next_page(), sent))
+    assert_silent(SECRET, lambda: drive(next_page(pages()), sent))
 
 
 @echoes
@@ -113,7 +114,7 @@ def test_a_data_api_that_echoes_the_token_does_not_bring_it_into_an_error(
     location = {"Location": f"https://elsewhere.example/{token()}"} if status == 302 else {}
     sent = answer(status, echo(token()), **location)
     again = [answer(200, {"token": token()}), sent] if status == 401 else []
-    assert_silent(token(), lambda: drive(pages(tokens=signed_in).next_page(), sent, *again))
+    assert_silent(token(), lambda: drive(next_page(pages(tokens=signed_in)), sent, *again))
 
 
 def test_a_secret_that_json_writes_in_its_own_way_does_not_come_into_an_error_either() -> None:
@@ -130,7 +131,7 @@ def test_a_secret_that_json_writes_in_its_own_way_does_not_come_into_an_error_ei
 def test_a_console_that_hands_out_a_token_in_an_odd_way_does_not_bring_it_into_an_error(
     echo: Callable[[str], bytes],
 ) -> None:
-    assert_silent(token(), lambda: drive(pages().next_page(), answer(200, echo(token()))))
+    assert_silent(token(), lambda: drive(next_page(pages()), answer(200, echo(token()))))
 
 
 @echoes
@@ -159,7 +160,7 @@ LONG_ANSWERS: dict[str, object] = {
 @pytest.mark.parametrize("status", [200, 400])
 def test_a_message_stays_short_however_long_the_answer_is(body: object, status: int, signed_in: TokenCache) -> None:
     with pytest.raises(AngusError) as raised:
-        drive(pages(tokens=signed_in).next_page(), answer(status, body))
+        drive(next_page(pages(tokens=signed_in)), answer(status, body))
     assert len(str(raised.value)) < 800
 
 

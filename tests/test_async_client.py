@@ -73,10 +73,7 @@ async def ask(settings: Settings, time: str = "by_day") -> list[Row]:
 
 def ask_worker(settings: Settings, time: str = "by_day") -> list[Row]:
     with AngusClient(settings, tokens=TokenCache()) as client:
-        pages, rows = client.pages("passing_by,gender", DAY, time), []
-        while not pages.finished:
-            rows += client.run(pages.next_page())
-        return rows
+        return [row for page in client.read(client.pages("passing_by,gender", DAY, time)) for row in page]
 
 
 def ask_triggerer(*args: Any) -> Any:
@@ -96,7 +93,9 @@ def outcomes(prepare: Callable[[Sandbox], object], time: str = "by_day", **chang
                 # How the libraries name a broken connection is theirs.
                 words = re.sub("(got no answer|the answer broke off): .*", r"\1", str(error))
                 result = (type(error), words.replace(angus.url, "URL"))
-            found.append((result, [(call.method, call.path, call.query, call.status) for call in angus.calls]))
+            # In any order, as pages are asked for side by side.
+            calls = [(call.method, call.path, call.query, call.status) for call in angus.calls]
+            found.append((result, sorted(calls, key=str)))
     return found
 
 

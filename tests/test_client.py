@@ -58,6 +58,10 @@ def settings_of(sandbox: Sandbox, **changes: Any) -> Settings:
     return replace(read_settings(Connection(), given["extra"]), **changes)
 
 
+def rows_of(client: AngusClient, time: str = "by_day", interval: Interval = DAY) -> list[Row]:
+    return [row for page in client.read(client.pages("passing_by", interval, time)) for row in page]
+
+
 @dataclass
 class Asker:
     """A client whose clock and waits are the test's own."""
@@ -72,11 +76,7 @@ class Asker:
         self.client = AngusClient(self.settings, tokens=cache, on_token=self.tokens.append, sleep=self.waits.append)
 
     def ask(self, time: str = "by_day", interval: Interval = DAY) -> list[Row]:
-        pages = self.client.pages("passing_by", interval, time)
-        rows: list[Row] = []
-        while not pages.finished:
-            rows += self.client.run(pages.next_page())
-        return rows
+        return rows_of(self.client, time, interval)
 
     def fail(self, error: type[AngusError]) -> str:
         """Ask, and return what is said of the failure, which shows no secret anywhere."""
@@ -115,7 +115,8 @@ def test_many_pages_cost_one_token_and_one_call_each_and_add_up_to_one_answer() 
         rows = Asker(settings_of(small)).ask("by_hour")
         assert rows == Asker(settings_of(large)).ask("by_hour")
         assert len(rows) == 24
-        assert [call.query.get("page") for call in small.calls] == [None, "1", "2", "3", "4"]
+        asked = [call.query.get("page") for call in small.calls]
+        assert (asked[:2], sorted(asked[2:])) == ([None, "1"], ["2", "3", "4"])
         assert (small.count("token"), small.count("entities")) == (1, 4)
 
 
@@ -138,7 +139,7 @@ def test_every_token_is_handed_out_to_be_masked_before_it_is_used(sandbox: Sandb
         tokens=TokenCache(),
         on_token=lambda token: seen.append((token.count(".") == 2, sandbox.count("entities"))),
     ) as client:
-        client.run(client.pages("passing_by", DAY, "by_day").next_page())
+        rows_of(client)
     assert seen == [(True, 0)]
 
 
@@ -156,7 +157,7 @@ def test_clients_that_ask_at_the_same_time_share_one_token() -> None:
     def ask() -> None:
         with AngusClient(settings, tokens=tokens) as client:
             ready.wait()
-            rows.extend(client.run(client.pages("passing_by", DAY, "by_day").next_page()))
+            rows.extend(rows_of(client))
 
     # An answer that takes a moment, so that all of them find no token.
     with Sandbox(latency=0.1) as sandbox:

@@ -17,6 +17,7 @@ from dialogue import (
     answer,
     drive,
     drive_all,
+    next_page,
     page,
     pages,
     stream,
@@ -50,7 +51,7 @@ def test_the_token_comes_from_a_post_of_the_credentials_to_the_path_with_its_sla
 def test_the_question_goes_out_with_every_parameter_and_the_token_in_the_header() -> None:
     asked: list[Request] = []
     question = Pages(stream(), ["stop_time", "passing_by"], DAY, "by_day")
-    drive(question.next_page(), answer(200, {"token": "T"}), answer(200, PAGE), asked=asked)
+    drive(next_page(question), answer(200, {"token": "T"}), answer(200, PAGE), asked=asked)
     params = {
         "metrics": "passing_by,stop_time",
         "from_date": "2017-09-03T00:00:00+00:00",
@@ -63,9 +64,9 @@ def test_the_question_goes_out_with_every_parameter_and_the_token_in_the_header(
 
 def test_pages_are_asked_for_by_number_at_the_same_url_wherever_next_page_points(signed_in: TokenCache) -> None:
     question, asked = pages("by_day", TWO_DAYS, signed_in), list[Request]()
-    first = drive(question.next_page(), answer(200, page("2017-09-03", total=2, of=2)), asked=asked)
+    first = drive(next_page(question), answer(200, page("2017-09-03", total=2, of=2)), asked=asked)
     assert not question.finished
-    last = drive(question.next_page(), answer(200, page("2017-09-04", total=2, of=2, number=2)), asked=asked)
+    last = drive(next_page(question), answer(200, page("2017-09-04", total=2, of=2, number=2)), asked=asked)
     assert question.finished
     assert [row["bucket_start"][:10] for row in first + last] == ["2017-09-03", "2017-09-04"]
     assert {request.url for request in asked} == {"https://data.example/api/1/entities"}
@@ -122,7 +123,7 @@ def test_a_refused_token_is_replaced_by_one_new_one_and_the_question_is_asked_on
 ) -> None:
     asked: list[Request] = []
     refusal = answer(401, {"code": code, "message": "No."})
-    flow = pages(tokens=signed_in).next_page()
+    flow = next_page(pages(tokens=signed_in))
     rows = drive(flow, refusal, answer(200, {"token": "NEW"}), answer(200, PAGE), asked=asked)
     assert [row["passing_by"] for row in rows] == [3]
     assert [request.method for request in asked] == ["GET", "POST", "GET"]
@@ -136,7 +137,7 @@ def test_a_fresh_token_that_is_refused_is_an_auth_error_with_the_apis_own_words(
 ) -> None:
     refusal = answer(401, {"code": code, "message": "Not you."})
     with pytest.raises(AngusAuthError, match=f"also with a new token: {code}: Not you. Check .* stream '3bd15f50'"):
-        drive(pages(tokens=signed_in).next_page(), refusal, answer(200, {"token": "NEW"}), refusal)
+        drive(next_page(pages(tokens=signed_in)), refusal, answer(200, {"token": "NEW"}), refusal)
 
 
 @pytest.mark.parametrize(
@@ -147,7 +148,7 @@ def test_a_wrong_request_is_a_request_error_with_the_apis_own_words_and_is_not_a
 ) -> None:
     body = {"code": code, "message": "It is wrong"} if code else {"message": "It is wrong"}
     with pytest.raises(AngusRequestError) as refused:
-        drive(pages(tokens=signed_in).next_page(), answer(400, body))
+        drive(next_page(pages(tokens=signed_in)), answer(400, body))
     words = f"{code}: It is wrong" if code else "It is wrong"
     start = "GET https://data.example/api/1/entities was refused with 400: "
     assert str(refused.value) == f"{start}{words}. Asking again cannot help."
@@ -158,7 +159,7 @@ def test_a_wrong_request_is_a_request_error_with_the_apis_own_words_and_is_not_a
 )
 def test_other_refusals_have_their_class(status: int, error: type[AngusError], signed_in: TokenCache) -> None:
     with pytest.raises(error, match=f"{status}"):
-        drive(pages(tokens=signed_in).next_page(), answer(status, b"<html>No</html>"))
+        drive(next_page(pages(tokens=signed_in)), answer(status, b"<html>No</html>"))
 
 
 # Answers that are not what the API documents
@@ -193,7 +194,7 @@ NOT_A_PAGE = {
 @pytest.mark.parametrize(("body", "wrong"), NOT_A_PAGE.values(), ids=NOT_A_PAGE.keys())
 def test_a_body_that_is_no_json_object_is_a_response_error(body: bytes, wrong: str, signed_in: TokenCache) -> None:
     with pytest.raises(AngusResponseError, match=f"(?s){wrong}"):
-        drive(pages(tokens=signed_in).next_page(), answer(200, body))
+        drive(next_page(pages(tokens=signed_in)), answer(200, body))
 
 
 WRONG_PAGES = {
@@ -230,7 +231,7 @@ def test_a_page_that_does_not_add_up_is_a_response_error_that_says_what_is_wrong
     body: dict[str, Any], wrong: str, signed_in: TokenCache
 ) -> None:
     with pytest.raises(AngusResponseError, match=wrong):
-        drive(pages(tokens=signed_in).next_page(), answer(200, body))
+        drive(next_page(pages(tokens=signed_in)), answer(200, body))
 
 
 WRONG_SECOND_PAGES = {
@@ -275,7 +276,7 @@ answers = values | st.fixed_dictionaries(
 @given(answers, st.sampled_from(["by_day", "by_hour", "global"]))
 def test_any_json_becomes_rows_or_an_error_of_ours(value: object, time: str) -> None:
     try:
-        rows = drive(pages(time).next_page(), answer(200, {"token": "T"}), answer(200, value))
+        rows = drive(next_page(pages(time)), answer(200, {"token": "T"}), answer(200, value))
     except AngusError:
         return
     assert all(row["stream"] == "3bd15f50" for row in rows)
@@ -287,7 +288,7 @@ def test_any_json_becomes_rows_or_an_error_of_ours(value: object, time: str) -> 
 def test_any_bytes_are_an_answer_or_an_error_of_ours(body: bytes, status: int) -> None:
     for sent in ([answer(status, body)], [answer(200, {"token": "T"}), answer(status, body)]):
         with suppress(AngusError):
-            drive(Pages(stream(), "gender", DAY, "global").next_page(), *sent)
+            drive(next_page(Pages(stream(), "gender", DAY, "global")), *sent)
 
 
 # Rows
@@ -337,6 +338,6 @@ def test_the_rows_of_consecutive_intervals_partition_time_though_each_answer_rea
         for number, part in enumerate(parts, 1):
             body = page(*part, total=len(sent), of=len(parts), number=number, time="by_hour")
             login = [] if starts or number > 1 else [answer(200, {"token": "T"})]
-            starts += [row["bucket_start"] for row in drive(question.next_page(), *login, answer(200, body))]
+            starts += [row["bucket_start"] for row in drive(next_page(question), *login, answer(200, body))]
         assert question.finished
     assert starts == [start.isoformat() for start in bucket_starts(Interval(edges[0], edges[-1]), "by_hour")]

@@ -11,6 +11,7 @@ from dialogue import (
     UNREADABLE,
     answer,
     drive,
+    next_page,
     pages,
     stream,
     token,
@@ -25,12 +26,12 @@ def test_a_token_is_kept_until_a_minute_before_it_ends() -> None:
     now = [1_000_000.0]
     tokens = TokenCache(now=lambda: now[0])
     first, second = token(1_018_000), token(1_040_000)
-    drive(pages(tokens=tokens).next_page(), answer(200, {"token": first}), answer(200, PAGE))
+    drive(next_page(pages(tokens=tokens)), answer(200, {"token": first}), answer(200, PAGE))
     now[0] = 1_017_939.9
-    drive(pages(tokens=tokens).next_page(), answer(200, PAGE))
+    drive(next_page(pages(tokens=tokens)), answer(200, PAGE))
     now[0] = 1_017_940.0
     asked: list[Request] = []
-    drive(pages(tokens=tokens).next_page(), answer(200, {"token": second}), answer(200, PAGE), asked=asked)
+    drive(next_page(pages(tokens=tokens)), answer(200, {"token": second}), answer(200, PAGE), asked=asked)
     assert asked[-1].token == second
 
 
@@ -50,12 +51,12 @@ UNREADABLE_TOKENS = {
 def test_a_token_that_does_not_say_when_it_ends_is_used_until_it_is_refused(kept: str) -> None:
     now, asked = [1_000_000.0], list[Request]()
     tokens = TokenCache(now=lambda: now[0])
-    drive(pages(tokens=tokens).next_page(), answer(200, {"token": kept}), answer(200, PAGE), asked=asked)
+    drive(next_page(pages(tokens=tokens)), answer(200, {"token": kept}), answer(200, PAGE), asked=asked)
     now[0] *= 1000
-    drive(pages(tokens=tokens).next_page(), answer(200, PAGE), asked=asked)
+    drive(next_page(pages(tokens=tokens)), answer(200, PAGE), asked=asked)
     assert [request.token for request in asked] == [None, kept, kept]
     sent = [answer(401, EXPIRED), answer(200, {"token": token(10**10)}), answer(200, PAGE)]
-    drive(pages(tokens=tokens).next_page(), *sent, asked=asked)
+    drive(next_page(pages(tokens=tokens)), *sent, asked=asked)
     assert [request.token for request in asked[3:]] == [kept, None, token(10**10)]
 
 
