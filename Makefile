@@ -2,12 +2,14 @@
 # make test   the tests, on Airflow 3 and on 2.11
 # make e2e    the tests under a real scheduler and triggerer, on both
 # make lint   ruff and mypy
-# make bench  what a thousand waits cost a triggerer, and ten years and 500 streams landed, as tables
+# make bench  what fetching, parsing, waiting and landing cost, beside what one would use instead: docs/benchmarks.md
 # Everything these need and write is in this folder. PYTHON=... names another Python to start from.
 
 AIRFLOW_3 := .venv-airflow-3
 AIRFLOW_2 := .venv-airflow-2.11
 BENCH := .venv-bench
+# What the benchmark measures beside us.
+PEERS := apache-airflow-providers-http airflow-provider-fivetran-async apache-airflow-providers-dbt-cloud
 export PIP_CACHE_DIR := $(CURDIR)/.cache/pip
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
@@ -49,8 +51,7 @@ lint: $(AIRFLOW_3)/tested
 	$(AIRFLOW_3)/bin/mypy
 
 bench: $(BENCH)/installed
-	$(BENCH)/bin/python tools/bench_waiting.py
-	$(BENCH)/bin/python tools/bench_landing.py
+	$(BENCH)/bin/python tools/bench
 
 $(AIRFLOW_3)/installed: constraints/airflow-3.txt pyproject.toml
 	$(if $(PYTHON_FOR_3),,$(error Python 3.11 or newer is needed and not on the PATH))
@@ -70,7 +71,7 @@ $(AIRFLOW_2)/tested: constraints/airflow-2.11.txt $(AIRFLOW_2)/installed
 $(BENCH)/installed: constraints/airflow-3.txt pyproject.toml
 	$(if $(PYTHON_FOR_3),,$(error Python 3.11 or newer is needed and not on the PATH))
 	$(PYTHON_FOR_3) -m venv --clear $(@D)
-	$(call install,$(@D),$<,[parquet$(,)sql],apache-airflow-providers-http apache-airflow-providers-sqlite)
+	$(call install,$(@D),$<,[parquet$(,)sql],$(PEERS) apache-airflow-providers-sqlite)
 
 , := ,
 # install(virtual environment, constraints, extras, other packages): what builds our own package comes from the
@@ -83,7 +84,7 @@ endef
 
 # What a fresh machine installs next year is what was tested today: names and versions, renewed by hand.
 constraints: .venv-constraints/bin/uv
-	echo "apache-airflow>=3 apache-airflow-providers-http hatchling editables" | tr ' ' '\n' | $(compile) --output-file constraints/airflow-3.txt
+	echo "apache-airflow>=3 $(PEERS) hatchling editables" | tr ' ' '\n' | $(compile) --output-file constraints/airflow-3.txt
 	echo "apache-airflow~=2.11.0 hatchling editables" | tr ' ' '\n' | $(compile) --output-file constraints/airflow-2.11.txt
 
 compile = .venv-constraints/bin/uv pip compile --quiet --universal --upgrade --no-header --no-annotate \
