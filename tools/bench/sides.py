@@ -48,7 +48,9 @@ def run(side: str, plan: Mapping[str, Any], env: Mapping[str, str] | None = None
 
 def environment(more: Mapping[str, str]) -> dict[str, str]:
     """Return the environment of a side: no Airflow of this shell's, a home of its own."""
-    mine = {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW")}
+    # Without compiled modules, which installed packages have, ours would be compiled anew each time.
+    unwanted = ("AIRFLOW", "PYTHONDONTWRITEBYTECODE")
+    mine = {name: value for name, value in os.environ.items() if not name.startswith(unwanted)}
     return mine | {"AIRFLOW_HOME": str(HOME), "PYTHONWARNINGS": "ignore"} | dict(more)
 
 
