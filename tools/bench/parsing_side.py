@@ -72,7 +72,7 @@ def parsed(kind: str, folder: str) -> dict[str, float]:
         took[name] = time.perf_counter() - begun
         return result
 
-    # As Airflow's DAG processor does it: else the garbage collector walks through Airflow in one run and not in another.
+    # As Airflow's DAG processor does: else the garbage collector walks through Airflow in one run and not in another.
     gc.freeze()
     bag = timed("parsed", lambda: DagBag(path))
     if bag.import_errors or len(bag.dags["thousand"].tasks) != 1000:  # noqa: PLR2004 (a thousand)
