@@ -1,6 +1,7 @@
 # make demo   watch an Airflow DAG run wait for Angus data and fetch its own interval; a week in SQLite and as a picture
 # make test   the tests, on Airflow 3 and on 2.11
 # make e2e    the tests under a real scheduler and triggerer, on both
+# make hostile  what the provider survives: faults, fuzz, kills, secrets, load, as a table (on Airflow 3)
 # make lint   ruff and mypy
 # make bench  what fetching, parsing, waiting and landing cost, beside what one would use instead: docs/benchmarks.md
 # Everything these need and write is in this folder. PYTHON=... names another Python to start from.
@@ -19,7 +20,7 @@ python = $(shell for python in $(PYTHON) python3 python3.14 python3.13 python3.1
 PYTHON_FOR_3 = $(call python,(3, 11),(3, 15))
 PYTHON_FOR_2 = $(call python,(3, 11),(3, 13))
 
-.PHONY: demo test test-airflow-3 test-airflow-2.11 e2e e2e-airflow-3 e2e-airflow-2.11 lint bench constraints clean
+.PHONY: demo test test-airflow-3 test-airflow-2.11 e2e e2e-airflow-3 e2e-airflow-2.11 hostile lint bench constraints clean
 
 demo: $(AIRFLOW_3)/installed
 	$(AIRFLOW_3)/bin/python tools/demo.py
@@ -44,6 +45,9 @@ else
 test-airflow-2.11 e2e-airflow-2.11:
 	@echo "Airflow 2.11 needs Python 3.11 or 3.12, and neither is on the PATH: tested on Airflow 3 alone."
 endif
+
+hostile: $(AIRFLOW_3)/tested
+	$(AIRFLOW_3)/bin/python -m pytest tests/hostile
 
 lint: $(AIRFLOW_3)/tested
 	$(AIRFLOW_3)/bin/ruff check
