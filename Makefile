@@ -1,13 +1,16 @@
 # make demo   watch an Airflow DAG run wait for Angus data and fetch its own interval; a week in SQLite and as a picture
 # make test   the tests, on Airflow 3 and on 2.11
 # make e2e    the tests under a real scheduler and triggerer, on both
+# make hostile  what the provider survives: faults, fuzz, kills, secrets, load, as a table (on Airflow 3)
 # make lint   ruff and mypy
-# make bench  what a thousand waits cost a triggerer, and ten years and 500 streams landed, as tables
+# make bench  what fetching, parsing, waiting and landing cost, beside what one would use instead: docs/benchmarks.md
 # Everything these need and write is in this folder. PYTHON=... names another Python to start from.
 
 AIRFLOW_3 := .venv-airflow-3
 AIRFLOW_2 := .venv-airflow-2.11
 BENCH := .venv-bench
+# What the benchmark measures beside us.
+PEERS := apache-airflow-providers-http airflow-provider-fivetran-async apache-airflow-providers-dbt-cloud
 export PIP_CACHE_DIR := $(CURDIR)/.cache/pip
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
@@ -17,7 +20,7 @@ python = $(shell for python in $(PYTHON) python3 python3.14 python3.13 python3.1
 PYTHON_FOR_3 = $(call python,(3, 11),(3, 15))
 PYTHON_FOR_2 = $(call python,(3, 11),(3, 13))
 
-.PHONY: demo test test-airflow-3 test-airflow-2.11 e2e e2e-airflow-3 e2e-airflow-2.11 lint bench constraints clean
+.PHONY: demo test test-airflow-3 test-airflow-2.11 e2e e2e-airflow-3 e2e-airflow-2.11 hostile lint bench constraints clean
 
 demo: $(AIRFLOW_3)/installed
 	$(AIRFLOW_3)/bin/python tools/demo.py
@@ -43,14 +46,16 @@ test-airflow-2.11 e2e-airflow-2.11:
 	@echo "Airflow 2.11 needs Python 3.11 or 3.12, and neither is on the PATH: tested on Airflow 3 alone."
 endif
 
+hostile: $(AIRFLOW_3)/tested
+	$(AIRFLOW_3)/bin/python -m pytest tests/hostile
+
 lint: $(AIRFLOW_3)/tested
 	$(AIRFLOW_3)/bin/ruff check
 	$(AIRFLOW_3)/bin/ruff format --check
 	$(AIRFLOW_3)/bin/mypy
 
 bench: $(BENCH)/installed
-	$(BENCH)/bin/python tools/bench_waiting.py
-	$(BENCH)/bin/python tools/bench_landing.py
+	$(BENCH)/bin/python tools/bench
 
 $(AIRFLOW_3)/installed: constraints/airflow-3.txt pyproject.toml
 	$(if $(PYTHON_FOR_3),,$(error Python 3.11 or newer is needed and not on the PATH))
@@ -70,7 +75,7 @@ $(AIRFLOW_2)/tested: constraints/airflow-2.11.txt $(AIRFLOW_2)/installed
 $(BENCH)/installed: constraints/airflow-3.txt pyproject.toml
 	$(if $(PYTHON_FOR_3),,$(error Python 3.11 or newer is needed and not on the PATH))
 	$(PYTHON_FOR_3) -m venv --clear $(@D)
-	$(call install,$(@D),$<,[parquet$(,)sql],apache-airflow-providers-http apache-airflow-providers-sqlite)
+	$(call install,$(@D),$<,[parquet$(,)sql],$(PEERS) apache-airflow-providers-sqlite)
 
 , := ,
 # install(virtual environment, constraints, extras, other packages): what builds our own package comes from the
@@ -83,7 +88,7 @@ endef
 
 # What a fresh machine installs next year is what was tested today: names and versions, renewed by hand.
 constraints: .venv-constraints/bin/uv
-	echo "apache-airflow>=3 apache-airflow-providers-http hatchling editables" | tr ' ' '\n' | $(compile) --output-file constraints/airflow-3.txt
+	echo "apache-airflow>=3 $(PEERS) hatchling editables" | tr ' ' '\n' | $(compile) --output-file constraints/airflow-3.txt
 	echo "apache-airflow~=2.11.0 hatchling editables" | tr ' ' '\n' | $(compile) --output-file constraints/airflow-2.11.txt
 
 compile = .venv-constraints/bin/uv pip compile --quiet --universal --upgrade --no-header --no-annotate \

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
+from importlib import import_module
+from typing import Any
 
 from airflow import __version__ as _version
 from airflow.providers.common.compat.sdk import mask_secret
@@ -36,3 +39,15 @@ async def amask_secret(secret: str) -> None:
         await asyncio.to_thread(mask_secret, secret)
     else:
         await amask(secret)
+
+
+def secrets_masker() -> Any:
+    """Return the ``SecretsMasker`` that this process makes secrets known to; None where it is not found."""
+    for module in (
+        "airflow.sdk._shared.secrets_masker",
+        "airflow.sdk.execution_time.secrets_masker",  # 3.0, 3.1
+        "airflow.utils.log.secrets_masker",  # 2.11
+    ):
+        with suppress(ImportError, AttributeError):
+            return import_module(module)._secrets_masker()  # noqa: SLF001 (Airflow has no public way to it)
+    return None

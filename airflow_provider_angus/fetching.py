@@ -22,6 +22,7 @@ from airflow_provider_angus.exceptions import (
     can_be_retried,
 )
 from airflow_provider_angus.hooks import AngusHook
+from airflow_provider_angus.masking import masked_together
 from airflow_provider_angus.schema import landed
 from airflow_provider_angus.spool import Spool
 
@@ -96,33 +97,8 @@ class Streams:
             hook = AngusHook(self.conn_ids[0])
             yield self._handed_out(self._fetch(hook, self._stream_of(hook)))
             return
-        at_once = min(STREAMS_AT_ONCE, len(self.conn_ids))
-        pool = ThreadPoolExecutor(at_once)
-        ahead: deque[tuple[AngusHook, Future[StreamRows]]] = deque()
-        try:
-            for conn_id in self.conn_ids:
-                hook = AngusHook(conn_id)
-                try:
-                    # Connections are read here: Airflow's way to them is not made for threads.
-                    stream = self._stream_of(hook)
-                    client = hook.get_conn()
-                    client.concurrency = min(client.concurrency, STREAMS_AT_ONCE // at_once)
-                except AngusError as error:
-                    self._leave_out(hook, error)
-                    continue
-                ahead.append((hook, pool.submit(self._fetch, hook, stream)))
-                if len(ahead) == 2 * STREAMS_AT_ONCE:
-                    yield from self._whole(*ahead[0])
-                    ahead.popleft()
-            while ahead:
-                yield from self._whole(*ahead[0])
-                ahead.popleft()
-        finally:
-            # Who has had enough (an error, a time-out of Airflow's) does not wait for the others' answers.
-            self._given_up.set()
-            for hook, _ in ahead:
-                hook.get_conn().close()
-            pool.shutdown(wait=False, cancel_futures=True)
+        with masked_together():
+            yield from self._side_by_side()
         self.check_any()
 
     def leave_out(self, whole: StreamRows, error: AngusError) -> None:
@@ -152,6 +128,35 @@ class Streams:
         error = type(first)(message)
         error.__cause__ = first
         return error
+
+    def _side_by_side(self) -> Generator[StreamRows, None, None]:
+        at_once = min(STREAMS_AT_ONCE, len(self.conn_ids))
+        pool = ThreadPoolExecutor(at_once)
+        ahead: deque[tuple[AngusHook, Future[StreamRows]]] = deque()
+        try:
+            for conn_id in self.conn_ids:
+                hook = AngusHook(conn_id)
+                try:
+                    # Connections are read here: Airflow's way to them is not made for threads.
+                    stream = self._stream_of(hook)
+                    client = hook.get_conn()
+                    client.concurrency = min(client.concurrency, STREAMS_AT_ONCE // at_once)
+                except AngusError as error:
+                    self._leave_out(hook, error)
+                    continue
+                ahead.append((hook, pool.submit(self._fetch, hook, stream)))
+                if len(ahead) == 2 * STREAMS_AT_ONCE:
+                    yield from self._whole(*ahead[0])
+                    ahead.popleft()
+            while ahead:
+                yield from self._whole(*ahead[0])
+                ahead.popleft()
+        finally:
+            # Who has had enough (an error, a time-out of Airflow's) does not wait for the others' answers.
+            self._given_up.set()
+            for hook, _ in ahead:
+                hook.get_conn().close()
+            pool.shutdown(wait=False, cancel_futures=True)
 
     def _stream_of(self, hook: AngusHook) -> str:
         stream = hook.get_conn().stream.credentials.client_id

@@ -1,6 +1,6 @@
-"""One side of ``make bench``: a thousand triggers in one event loop, in a process of their own, and what they cost it.
+"""A thousand triggers in one event loop, in a process of their own, and what they cost it.
 
-Started by bench_waiting.py with the plan as JSON; writes what it measured to a file, for Airflow's log is what it
+Started by waiting.py with the plan as JSON; writes what it measured to a file, for Airflow's log is what it
 prints. The triggers are made and run as Airflow's triggerer does it: one after the other, each in a task, until its
 first event.
 """

@@ -1,6 +1,6 @@
-"""One process of ``make bench``'s second part: lands what the plan says and writes down what that took.
+"""One process that lands what the plan says and writes down what that took.
 
-Started by bench_landing.py with the plan as JSON. The plain loops are what one would write in a PythonOperator; they
+The plain loops are what one would write in a PythonOperator; they
 check nothing, retry nothing, and write the file where it is to be.
 """
 

@@ -1,6 +1,6 @@
-"""``make bench``, first part: what a thousand waits cost a triggerer, with the HTTP provider beside this one.
+"""What a thousand waits cost a triggerer, with the HTTP provider's trigger beside ours.
 
-Each side runs in a process of its own (bench_waiting_side.py). The API is a sandbox in this one, which takes a second
+Each side runs in a process of its own (waiting_side.py). The API is a sandbox in this one, which takes a second
 to answer and in which the data appears when every trigger has been told twice that it is not there. The HTTP
 provider's trigger cannot log in and reads no answer, so it gets what it can do: an address that is 404 until then.
 The numbers are for a person: a bound that is missed is said and is no failure, a trigger that did not fire is one.
@@ -9,7 +9,6 @@ The numbers are for a person: a bound that is missed is said and is no failure, 
 from __future__ import annotations
 
 import json
-import os
 import resource
 import subprocess
 import sys
@@ -20,6 +19,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from report import Table, verdict
+from sides import HOME, environment
+
 from airflow_provider_angus.sandbox import Sandbox
 from airflow_provider_angus.sandbox.api import json_answer
 
@@ -27,9 +29,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from airflow_provider_angus.sandbox.api import Answer, Request
-
-ROOT = Path(__file__).resolve().parent.parent
-HOME = ROOT / ".bench"
 
 # In seconds.
 LATENCY = 1.0
@@ -47,10 +46,11 @@ HTTP_PATH = "there/"
 
 MIB = 2**20
 
-NOTES = """
-"Computed" is what the loop's thread did itself: other processes of a busy machine make a loop late without it.
-HttpSensorTrigger cannot log in and knows no interval: it asks at once for an address that is 404 until the data is
-there."""
+NOTES = (
+    f'The API takes {LATENCY:g} s to answer. "Computed" is what the loop\'s thread did itself: other processes of a '
+    "busy machine make a loop late without it. HttpSensorTrigger cannot log in and knows no interval: it asks at once "
+    "for an address that is 404 until the data is there."
+)
 
 
 class Api(Sandbox):
@@ -117,25 +117,20 @@ class Seen:
         return max(sum(0 <= call - first < POKE_INTERVAL for call in calls) for calls in self.waits for first in calls)
 
 
-def main() -> int:
-    """Run both sides, print the table and return the exit code."""
+def tables() -> list[Table]:
+    """Run both sides and return the table; ends the benchmark where a trigger did not fire."""
     HOME.mkdir(exist_ok=True)
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if 0 <= soft < FILES:
         # The HTTP provider's side opens a connection for each wait; the limit holds for both ends.
         resource.setrlimit(resource.RLIMIT_NOFILE, (FILES if hard < 0 else min(FILES, hard), hard))
-    print(f"{WAITS:,} waits for data of {STREAMS} streams in one event loop, every {POKE_INTERVAL:g} s a look,")
-    print(f"at an API that takes {LATENCY:g} s to answer. Each of the two sides takes about a minute.", flush=True)
     angus, http = watch("angus"), watch("http")
     for name, seen in (("AngusEntitiesTrigger", angus), ("HttpSensorTrigger", http)):
         if not seen.complete:
             raised = ", ".join(seen.measured["raised"]) or "nothing"
             fired = len(seen.measured["fired"])
-            print(f"{name}: {fired} of {WAITS} fired, {seen.too_early} of them too early. Raised: {raised}.")
-    if not angus.complete or not http.complete:
-        return 1
-    print_table(angus, http)
-    return 0
+            sys.exit(f"{name}: {fired} of {WAITS} fired, {seen.too_early} of them too early. Raised: {raised}.")
+    return [table(angus, http)]
 
 
 def watch(side: str) -> Seen:
@@ -152,9 +147,9 @@ def watch(side: str) -> Seen:
         "settles_after": SETTLES_AFTER,
         "give_up_after": GIVE_UP_AFTER,
     }
-    command = [sys.executable, Path(__file__).with_name("bench_waiting_side.py"), json.dumps(plan)]
+    command = [sys.executable, Path(__file__).with_name("waiting_side.py"), json.dumps(plan)]
     with Api() as api, (HOME / f"{side}.log").open("w") as log:
-        process = subprocess.Popen(command, env=environment(api), stdout=log, stderr=log)
+        process = subprocess.Popen(command, env=environment(connections(api)), stdout=log, stderr=log)
         try:
             give_up = time.monotonic() + GIVE_UP_AFTER / 2
             while process.poll() is None and time.monotonic() < give_up and not api.has_answered_all(times=2):
@@ -171,21 +166,15 @@ def watch(side: str) -> Seen:
         return Seen(json.loads(result.read_text()), appeared, tokens, list(api.asked.values()))
 
 
-def environment(api: Api) -> dict[str, str]:
-    """Return the environment of a side: a home of its own and the connections to the API."""
-    return (
-        {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW")}
-        | {f"AIRFLOW_CONN_ANGUS_{number}": api.connection_json(name) for number, name in enumerate(api.streams)}
-        | {
-            "AIRFLOW_CONN_HTTP_BENCH": json.dumps({"conn_type": "http", "host": api.url}),
-            "AIRFLOW_HOME": str(HOME),
-            "PYTHONWARNINGS": "ignore",
-        }
-    )
+def connections(api: Api) -> dict[str, str]:
+    """Return the connections of a side to the API."""
+    return {f"AIRFLOW_CONN_ANGUS_{number}": api.connection_json(name) for number, name in enumerate(api.streams)} | {
+        "AIRFLOW_CONN_HTTP_BENCH": json.dumps({"conn_type": "http", "host": api.url})
+    }
 
 
-def print_table(angus: Seen, http: Seen) -> None:
-    """Print what was measured, and of our side whether it is within its bounds."""
+def table(angus: Seen, http: Seen) -> Table:
+    """Return what was measured, and of our side whether it is within its bounds."""
 
     def milliseconds(name: str) -> Callable[[Seen], float]:
         return lambda seen: seen.measured[name] * 1000
@@ -197,20 +186,15 @@ def print_table(angus: Seen, http: Seen) -> None:
         ("calls before the interval had settled", lambda seen: seen.unsettled_calls, ",d", 0),
         ("calls of one wait per poke interval", lambda seen: seen.calls_per_poke, ",d", 1),
         ("event loop blocked, longest", milliseconds("late"), ".0f ms", 50),
-        ("  computed meanwhile, longest", milliseconds("computed"), ".0f ms", None),
+        ("computed meanwhile, longest", milliseconds("computed"), ".0f ms", None),
         ("threads", lambda seen: seen.measured["threads"], ",d", 10),
         ("memory over the idle loop", lambda seen: seen.measured["memory"] / MIB, ".0f MiB", 60),
         ("CPU time", lambda seen: seen.measured["cpu"], ".1f s", None),
     ]
-    print(f"\n{'':38}{'AngusEntitiesTrigger':>20}   {'bound':9}{'':9}{'HttpSensorTrigger':>17}")
+    title = f"{WAITS:,} waits for data of {STREAMS} streams in one event loop, a look every {POKE_INTERVAL:g} s"
+    table = Table(title, ["", "AngusEntitiesTrigger", "bound", "HttpSensorTrigger"], NOTES, in_readme=True)
     for name, value, shape, bound in rows:
         number, _, unit = shape.partition(" ")
         ours, theirs = (f"{value(seen):{number}} {unit}".strip() for seen in (angus, http))
-        wanted = "" if bound is None else f"<= {bound:g} {unit}"
-        verdict = "" if bound is None else "met" if value(angus) <= bound else "MISSED"
-        print(f"{name:38}{ours:>20}   {wanted:11}{verdict:7}{theirs:>17}")
-    print(NOTES)
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+        table.add(name, ours, "" if bound is None else verdict(value(angus), bound, unit), theirs)
+    return table

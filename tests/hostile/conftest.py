@@ -1,0 +1,56 @@
+"""What was survived, as a table at the end: what was done, how often, in which path, what came of it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Protocol
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+PATHS = ("operator", "poke", "trigger", "test_connection", "to file", "to SQL")
+
+
+class Tell(Protocol):
+    """What a test calls when something was survived."""
+
+    def __call__(self, what: str, path: str, outcome: str, times: int = 1) -> None: ...
+
+
+_SURVIVED = pytest.StashKey[dict[str, dict[str, Counter[str]]]]()
+
+
+@pytest.fixture
+def tell(request: pytest.FixtureRequest) -> Iterator[Tell]:
+    """Note what was survived; it goes into the table when the test has passed.
+
+    ``what`` was done (a row of the table), ``path``: in which path (a column where it is one of PATHS), ``outcome``:
+    what came of it, ``times``: how often.
+    """
+    told: list[tuple[str, str, str, int]] = []
+
+    def note(what: str, path: str, outcome: str, times: int = 1) -> None:
+        told.append((what, path, outcome, times))
+
+    yield note
+    table = request.config.stash.setdefault(_SURVIVED, {})
+    for what, path, outcome, times in told:
+        table.setdefault(what, {}).setdefault(path, Counter())[outcome] += times
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    table = terminalreporter.config.stash.get(_SURVIVED, {})
+    if not table:
+        return
+    terminalreporter.section("survived")
+    total = 0
+    for what, paths in table.items():
+        cells = []
+        for path, outcomes in paths.items():
+            total += sum(outcomes.values())
+            words = ", ".join(f"{outcome} x {times:,}" if times > 1 else outcome for outcome, times in outcomes.items())
+            cells.append(f"{path}: {words}")
+        terminalreporter.write_line(f"{what:44} {'; '.join(cells)}")
+    terminalreporter.write_line(f"{len(table):,} things were done, {total:,} times in all, and all were survived.")

@@ -1,0 +1,58 @@
+"""What a DAG file pays for our operators: their import, and a thousand of them parsed, serialised and deserialised."""
+
+from __future__ import annotations
+
+import statistics
+
+from report import Table, spread, verdict
+from sides import in_turns, ratio, run
+
+OURS = "Angus"
+MODULES = {
+    OURS: ["airflow_provider_angus.operators", "airflow_provider_angus.sensors", "airflow_provider_angus.transfers"],
+    "HTTP": ["airflow.providers.http.operators.http", "airflow.providers.http.sensors.http"],
+    "dbt Cloud": ["airflow.providers.dbt.cloud.operators.dbt", "airflow.providers.dbt.cloud.sensors.dbt"],
+    "Fivetran (async)": ["fivetran_provider_async.operators", "fivetran_provider_async.sensors"],
+}
+
+EMPTY = "1,000 EmptyOperators"
+ANGUS = "500 AngusEntitiesOperators, 500 sensors"
+DAGS = {EMPTY: "empty", ANGUS: "angus"}
+
+
+def tables() -> list[Table]:
+    """Measure and return the tables."""
+    return [imports(), dag_files()]
+
+
+def imports() -> Table:
+    """Measure what importing operators and sensors takes, once Airflow's own part is there."""
+    table = Table(
+        "Importing a provider's operators and sensors in a DAG file, over airflow.sdk",
+        ["", "median", "min", "max", "of ours", "bound"],
+        in_readme=True,
+    )
+    measured = in_turns(list(MODULES), lambda name: run("parsing_side", {"modules": MODULES[name]}))
+    for name, runs in measured.items():
+        values = [each["seconds"] * 1000 for each in runs]
+        bound = verdict(statistics.median(values), 5, "ms") if name == OURS else ""
+        table.add(name, *spread(values, "ms", 1), f"{ratio(measured, name, OURS, 'seconds'):.0f}", bound)
+    return table
+
+
+def dag_files() -> Table:
+    """Measure a DAG of a thousand tasks."""
+    table = Table(
+        "A DAG file of a thousand tasks",
+        ["", "median", "min", "max", "of EmptyOperators'", "bound"],
+        "Parsed by Airflow's DagBag in a process that has imported Airflow; serialised to JSON and back as the DAG "
+        "processor and the scheduler do it.",
+    )
+    measured = in_turns(list(DAGS), lambda name: run("parsing_side", {"tasks": DAGS[name]}))
+    for figure in ("parsed", "serialised", "deserialised"):
+        for name, runs in measured.items():
+            share = ratio(measured, name, EMPTY, figure)
+            bound = verdict(share, 2, "times") if name == ANGUS else ""
+            values = [each[figure] * 1000 for each in runs]
+            table.add(f"{figure}: {name}", *spread(values, "ms", 0), f"{share:.2f}", bound)
+    return table
