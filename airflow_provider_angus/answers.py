@@ -64,9 +64,9 @@ class Answer:
 def raise_if_unavailable(request: Request, answer: Answer) -> None:
     """Raise where an answer means that the API is away or overloaded, so that the same request may work later.
 
-    :raises AngusUnavailableError: the status is 429 or 5xx; its ``retry_after`` holds the seconds the API asks for.
+    :raises AngusUnavailableError: the status is 408, 429 or 5xx; its ``retry_after`` holds the seconds the API asks for.
     """
-    if answer.status == 429 or answer.status >= 500:  # noqa: PLR2004 (status codes are names enough)
+    if answer.status in {408, 429} or answer.status >= 500:  # noqa: PLR2004 (status codes are names enough)
         words = words_of(masked(request, answer))
         error = AngusUnavailableError(f"{request} was answered {answer.status}: {words}")
         error.retry_after = _retry_after(answer)
@@ -85,6 +85,14 @@ def unexpected(request: Request, answer: Answer, setting: str) -> AngusResponseE
         f"{request} was answered {answer.status}{to}: {words_of(answer)} "
         f"Check that the connection's {setting} is an Angus server."
     )
+
+
+def unusable(request: Request, reason: Exception) -> AngusResponseError:
+    """Return the error of an answer whose body cannot be read.
+
+    :param reason: a clause that says why.
+    """
+    return AngusResponseError(f"{request}: the answer cannot be used, {reason}.")
 
 
 def json_object(request: Request, answer: Answer, *, quoted: bool = True) -> dict[str, Any]:

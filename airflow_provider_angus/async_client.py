@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 import httpx
 import tenacity
 
-from airflow_provider_angus.answers import Answer, raise_if_unavailable
+from airflow_provider_angus.answers import Answer, raise_if_unavailable, unusable
+from airflow_provider_angus.bodies import ENCODING, Body, BodyError
 from airflow_provider_angus.exceptions import AngusAuthError, AngusError, AngusUnavailableError
 from airflow_provider_angus.protocol import Alone, Pages, Stream
 from airflow_provider_angus.retrying import POLICY, broken_off
@@ -71,7 +72,7 @@ class AngusAsyncClient:
         :param interval: half-open, in UTC.
         :param time: see :func:`~airflow_provider_angus.entities.check_time`.
         :param window: see :class:`~airflow_provider_angus.windows.Windows`.
-        :raises AngusUnavailableError: no answer, or 429 or 5xx, also when asked again, see retrying.py.
+        :raises AngusUnavailableError: no answer, or 408, 429 or 5xx, also when asked again, see retrying.py.
         :raises AngusError: whatever the protocol makes of the answers.
         """
         pages = Pages(self.stream, metrics, interval, time, window)
@@ -147,8 +148,9 @@ async def turn() -> None:
 
 
 async def _exchange(http: httpx.AsyncClient, request: Request) -> Answer:
-    headers = {"Authorization": f"Bearer {request.token}"} if request.token else {}
-    body = b""
+    headers = {"Accept-Encoding": ENCODING}
+    if request.token:
+        headers["Authorization"] = f"Bearer {request.token}"
     begun = False
     try:
         async with http.stream(
@@ -156,12 +158,16 @@ async def _exchange(http: httpx.AsyncClient, request: Request) -> Answer:
         ) as response:
             begun = True
             await turn()
-            body = await response.aread()
-            return Answer(response.status_code, response.headers, body)
+            body = Body(response.headers.get("Content-Encoding"))
+            async for chunk in response.aiter_raw():
+                body.feed(chunk)
+            return Answer(response.status_code, response.headers, body.whole())
+    except BodyError as error:
+        raise unusable(request, error) from error
     except (httpx.InvalidURL, ValueError, ExceptionGroup) as error:
         # A host name that is none is a ValueError, a port that is none comes in a group.
         raise AngusAuthError(f"{request} cannot be sent, check the connection's URLs and proxy: {error}") from error
-    except (httpx.TransportError, httpx.DecodingError) as error:
+    except httpx.TransportError as error:
         reason = str(error).rstrip(".") or type(error).__name__
         if begun:
             raise broken_off(request, reason) from error

@@ -6,6 +6,7 @@ connections that are kept, and the time an answer may take.
 
 from __future__ import annotations
 
+import io
 import re
 import socket
 import threading
@@ -14,6 +15,7 @@ from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
+from http.client import HTTPResponse
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 from weakref import WeakSet
 
@@ -22,7 +24,8 @@ import tenacity
 import urllib3
 from requests.adapters import HTTPAdapter
 
-from airflow_provider_angus.answers import Answer, raise_if_unavailable
+from airflow_provider_angus.answers import Answer, raise_if_unavailable, unusable
+from airflow_provider_angus.bodies import ENCODING, Body, BodyError
 from airflow_provider_angus.exceptions import AngusAuthError, AngusError, AngusUnavailableError
 from airflow_provider_angus.protocol import Alone, Pages, Stream
 from airflow_provider_angus.retrying import POLICY, broken_off
@@ -80,12 +83,44 @@ class _Adapter(HTTPAdapter):
     def get_connection_with_tls_context(self, *args: Any, **kwargs: Any) -> Any:
         """Return the pool for a URL, whose connections tell their sockets."""
         pool: Any = super().get_connection_with_tls_context(*args, **kwargs)
-        if not issubclass(pool.ConnectionCls, _Telling):
-            pool.ConnectionCls = type("Telling", (_Telling, pool.ConnectionCls), {"sockets": self.sockets})
+        if not issubclass(pool.ConnectionCls, _Connection):
+            pool.ConnectionCls = type("Connection", (_Connection, pool.ConnectionCls), {"sockets": self.sockets})
         return pool
 
 
-class _Telling:
+class _Response(HTTPResponse):
+    """An answer that has come, headers and body, within the socket's time-out as a whole.
+
+    The time-out by itself begins anew with each byte.
+    """
+
+    def __init__(self, sock: socket.socket, *args: Any, **kwargs: Any) -> None:
+        super().__init__(sock, *args, **kwargs)
+        self.fp = io.BufferedReader(_UntilDeadline(sock, self.fp))
+
+
+class _UntilDeadline(io.RawIOBase):
+    def __init__(self, sock: socket.socket, file: io.BufferedReader) -> None:
+        self._socket, self._file = sock, file
+        self._deadline = time.monotonic() + (sock.gettimeout() or 0.0)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        left = self._deadline - time.monotonic()
+        if left <= 0:
+            raise TimeoutError("The time is up.")
+        self._socket.settimeout(left)
+        return self._file.readinto1(buffer)
+
+    def close(self) -> None:
+        self._file.close()
+        super().close()
+
+
+class _Connection:
+    response_class = _Response
     sockets: WeakSet[socket.socket]
 
     def connect(self) -> None:
@@ -202,7 +237,7 @@ class AngusClient:
         No more than :attr:`concurrency` pages are under way or in memory. Who closes the generator, or gets an error
         of it, leaves nothing under way.
 
-        :raises AngusUnavailableError: no answer, or 429 or 5xx, also when asked again, see retrying.py.
+        :raises AngusUnavailableError: no answer, or 408, 429 or 5xx, also when asked again, see retrying.py.
         :raises AngusError: whatever the protocol makes of the answers.
         """
         reading = _Reading(self._sleep)
@@ -260,7 +295,9 @@ class AngusClient:
         return answer
 
     def _exchange(self, session: _Session, request: Request) -> Answer:
-        deadline = time.monotonic() + self._settings.timeout
+        headers = {"Accept-Encoding": ENCODING}
+        if request.token:
+            headers["Authorization"] = f"Bearer {request.token}"
         proxies = {"http": self._settings.proxy, "https": self._settings.proxy} if self._settings.proxy else None
         try:
             with session.request(
@@ -268,14 +305,14 @@ class AngusClient:
                 request.url,
                 params=request.params,
                 json=request.body,
-                headers={"Authorization": f"Bearer {request.token}"} if request.token else {},
+                headers=headers,
                 timeout=self._settings.timeout,
                 verify=self._settings.verify,
                 proxies=proxies,
                 allow_redirects=False,
                 stream=True,
             ) as response:
-                return Answer(response.status_code, response.headers, self._read(request, response, deadline))
+                return Answer(response.status_code, response.headers, self._read(request, response))
         except requests.Timeout as error:
             raise self._too_slow(request) from error
         except _UNSENDABLE as error:
@@ -287,18 +324,18 @@ class AngusClient:
         except OSError as error:
             raise AngusAuthError(f"{request} cannot be sent, check the connection's verify: {error}") from error
 
-    def _read(self, request: Request, response: requests.Response, deadline: float) -> bytes:
-        body = bytearray()
+    def _read(self, request: Request, response: requests.Response) -> bytes:
         try:
-            while chunk := response.raw.read1(_READ_SIZE, decode_content=True):
-                body += chunk
-                if time.monotonic() > deadline:
-                    raise self._too_slow(request)
+            body = Body(response.headers.get("Content-Encoding"))
+            while chunk := response.raw.read1(_READ_SIZE, decode_content=False):
+                body.feed(chunk)
+            return body.whole()
+        except BodyError as error:
+            raise unusable(request, error) from error
         except urllib3.exceptions.ReadTimeoutError as error:
             raise self._too_slow(request) from error
         except urllib3.exceptions.HTTPError as error:
             raise broken_off(request, _cause(error)) from error
-        return bytes(body)
 
     def _too_slow(self, request: Request) -> AngusUnavailableError:
         error = AngusUnavailableError(f"{request} was not answered within {self._settings.timeout:g} s.")

@@ -104,6 +104,16 @@ def bucket_starts(interval: Interval, time: str) -> Iterator[datetime]:
         start += length
 
 
+def count_buckets(interval: Interval, time: str) -> int:
+    """Return how many buckets overlap the interval.
+
+    :param interval: half-open, in UTC.
+    :param time: ``by_hour``, ``by_day`` or ``global``.
+    """
+    length = BUCKET_LENGTHS[time]
+    return 1 if length is None else -((_floor(interval.start, time) - interval.end) // length)
+
+
 def bucket_at(moment: datetime, time: str) -> Interval:
     """Return the bucket that holds an instant, in UTC.
 
@@ -191,9 +201,10 @@ def read_row(stream: str, metrics: Iterable[str], bucket: Interval, values: obje
                     raise AngusResponseError(
                         f"Bucket {start}: {key[:50]!r} of {metric[:50]} comes as {column[:50]}, which is taken."
                     )
-            elif type(value) not in _NUMBER_OR_NULL:
+            elif type(value) not in _NUMBER_OR_NULL or (value is not None and value < 0):
                 raise AngusResponseError(
-                    f"Bucket {start}: {key!r} of {metric} is {_shown(value)} where a number is documented."
+                    f"Bucket {start}: {key!r} of {metric} is {_shown(value)} where a number of zero or more is "
+                    "documented."
                 )
             row[column] = value
     return row

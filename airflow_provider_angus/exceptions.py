@@ -36,7 +36,7 @@ class AngusError(AirflowException):
 
 
 class AngusUnavailableError(AngusError):
-    """The network failed, the time was up, or the API answered 429 or 5xx, also after our own retries."""
+    """The network failed, the time was up, or the API answered 408, 429 or 5xx, also after our own retries."""
 
     #: How many seconds the API asked to wait (``Retry-After``), where it did.
     retry_after: float | None = None

@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from airflow_provider_angus.answers import Request, is_json_object, json_object, kind, masked, unexpected, words_of
-from airflow_provider_angus.entities import check_metrics, check_time, read_bucket_key, read_row
+from airflow_provider_angus.entities import check_metrics, check_time, count_buckets, read_bucket_key, read_row
 from airflow_provider_angus.exceptions import AngusAuthError, AngusRequestError, AngusResponseError
 from airflow_provider_angus.windows import Windows, says_too_long
 
@@ -224,6 +224,8 @@ class Pages:
         for key, values in entities.items():
             bucket = read_bucket_key(key, self.interval, self.time)
             self._buckets.add(bucket.start.timestamp())
+            if bucket.start > self.interval.end or bucket.end < self.interval.start:
+                raise self._wrong(f"bucket {key[:50]!r} was not asked for")
             if bucket.start < self.interval.end and bucket.end > self.interval.start:
                 rows.append(read_row(self._stream.credentials.client_id, self.metrics, bucket, values))
         self._check_progress(new=len(self._buckets) - before, here=len(entities))
@@ -258,7 +260,13 @@ class Pages:
             if so_far is not None and number != so_far:
                 raise self._wrong(f"{name} was {so_far} before and is {number} now")
             promised.append(number)
-        self._total_results, self.nb_of_pages = promised
+        total, pages = promised
+        # Beside its own, the one that ends where the interval begins and the one that begins where it ends.
+        if total > (most := count_buckets(self.interval, self.time) + 2):
+            raise self._wrong(f"total_results is {total}, but there cannot be more than {most} buckets")
+        if pages > max(total, 1):
+            raise self._wrong(f"nb_of_pages is {pages}, but total_results is {total}")
+        self._total_results, self.nb_of_pages = total, pages
         return entities
 
     def _check_progress(self, *, new: int, here: int) -> None:
