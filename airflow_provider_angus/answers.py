@@ -79,7 +79,7 @@ def unexpected(request: Request, answer: Answer, setting: str) -> AngusResponseE
 
     :param setting: the connection's field that says where the request went.
     """
-    location = _hidden(request, answer.headers.get("Location", ""))
+    location = one_line(_hidden(request, answer.headers.get("Location", "")))
     to = f" to {location[:WORDS_QUOTED]}" if location else ""
     return AngusResponseError(
         f"{request} was answered {answer.status}{to}: {words_of(answer)} "
@@ -159,6 +159,11 @@ def _hidden(request: Request, text: str) -> str:
     return text
 
 
+def one_line(text: str) -> str:
+    """Return what somebody else said so that it may stand in a log: no second line, nothing a terminal would obey."""
+    return " ".join("".join(char if char.isprintable() else " " for char in text).split())
+
+
 def words_of(answer: Answer) -> str:
     """Return what the API itself says, as a sentence, cut short."""
     try:
@@ -168,7 +173,7 @@ def words_of(answer: Answer) -> str:
     if isinstance(said, dict):
         fields = (_field_words(name, value) for name, value in said.items())
         said = ": ".join(fields) if said.keys() <= {"code", "message"} else " ".join(fields)
-    words = " ".join(str(said).split()) or "(nothing)"
+    words = one_line(str(said)) or "(nothing)"
     words = words if len(words) <= WORDS_QUOTED else words[:WORDS_QUOTED] + "…"
     return words if words[-1] in ".!?…" else words + "."
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 import httpx
 import tenacity
 
-from airflow_provider_angus.answers import Answer, raise_if_unavailable, unusable
+from airflow_provider_angus.answers import Answer, one_line, raise_if_unavailable, unusable
 from airflow_provider_angus.bodies import ENCODING, Body, BodyError
 from airflow_provider_angus.exceptions import AngusAuthError, AngusError, AngusUnavailableError
 from airflow_provider_angus.protocol import Alone, Pages, Stream
@@ -168,7 +168,7 @@ async def _exchange(http: httpx.AsyncClient, request: Request) -> Answer:
         # A host name that is none is a ValueError, a port that is none comes in a group.
         raise AngusAuthError(f"{request} cannot be sent, check the connection's URLs and proxy: {error}") from error
     except httpx.TransportError as error:
-        reason = str(error).rstrip(".") or type(error).__name__
+        reason = one_line(str(error)).rstrip(".") or type(error).__name__
         if begun:
             raise broken_off(request, reason) from error
         raise AngusUnavailableError(f"{request} got no answer: {reason}.") from error

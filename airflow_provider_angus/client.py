@@ -24,7 +24,7 @@ import tenacity
 import urllib3
 from requests.adapters import HTTPAdapter
 
-from airflow_provider_angus.answers import Answer, raise_if_unavailable, unusable
+from airflow_provider_angus.answers import Answer, one_line, raise_if_unavailable, unusable
 from airflow_provider_angus.bodies import ENCODING, Body, BodyError
 from airflow_provider_angus.exceptions import AngusAuthError, AngusError, AngusUnavailableError
 from airflow_provider_angus.protocol import Alone, Pages, Stream
@@ -348,4 +348,4 @@ def _cause(error: BaseException) -> str:
     while isinstance(inner := getattr(error, "reason", None) or (error.args or [None])[-1], Exception):
         error = inner
     text = str(error).rsplit(">: ", 1)[-1] or type(error).__name__
-    return text.rstrip(".")
+    return one_line(text).rstrip(".")

@@ -202,6 +202,10 @@ WIRE: dict[str, tuple[Does, type[AngusError]]] = {
     "a gzip bomb in a gzip bomb": (bomb("gzip", 2), AngusResponseError),
     "a body of 200 MB": (huge, AngusResponseError),
     "no HTTP at all": (raw(b"SSH-2.0-OpenSSH_9.2\r\n"), AngusUnavailableError),
+    "words that would forge a log": (
+        answers(500, b"no\r\n2026-11-20 [info] All is well.\x1b[2J\xe2\x80\xa8"),
+        AngusUnavailableError,
+    ),
     "headers without an end": (raw(b"HTTP/1.1 200 OK\r\n" + b"X: x\r\n" * 20_000), AngusUnavailableError),
     "a hundred redirects": (redirects, AngusResponseError),
     "a redirect to http": (answers(302, Location="http://127.0.0.1:9/"), AngusResponseError),
@@ -336,7 +340,10 @@ ANSWERS: dict[str, tuple[Does, type[AngusError]]] = {
     "a count that is Infinity": (first_number("-Infinity"), AngusResponseError),
     "a count of 1e999": (first_number("1e999"), AngusResponseError),
     "a negative count": (first_number("-1"), AngusResponseError),
-    "a bucket twice": (first_key(lambda key: later(0)(key).replace("+00:00", "Z")), AngusResponseError),
+    "a bucket twice": (
+        changes(lambda page: page["entities"].update({next(iter(page["entities"])).replace("+00:00", "Z"): {}})),
+        AngusResponseError,
+    ),
     "a bucket that is no date": (first_key(lambda _: "yesterday"), AngusResponseError),
     "a bucket without an offset": (first_key(lambda key: key[:19]), AngusResponseError),
     "a bucket at half past": (first_key(lambda key: key.replace(":00:00+", ":30:00+")), AngusResponseError),
@@ -355,8 +362,3 @@ ANSWERS: dict[str, tuple[Does, type[AngusError]]] = {
     "a million pages of a million buckets": (lies(nb_of_pages=1_000_000, total_results=10**6), AngusResponseError),
     "no page of 25 buckets": (lies(nb_of_pages=0), AngusResponseError),
 }
-# The answer's own bucket stands there under its other name as well.
-ANSWERS["a bucket twice"] = (
-    changes(lambda page: page["entities"].update({next(iter(page["entities"])).replace("+00:00", "Z"): {}})),
-    AngusResponseError,
-)

@@ -49,7 +49,6 @@ LONGEST_MESSAGE = 1000
 def upstream() -> Iterator[Sandbox]:
     """A sandbox with the day in nine pages."""
     with Sandbox(page_size=3) as sandbox:
-        sandbox.clock.set(DAY + timedelta(days=2))
         yield sandbox
 
 
@@ -182,7 +181,7 @@ def survive(paths: Paths, path: str, ends: type[AngusError] | None) -> str:
         assert type(error) is kind, f"{outcome} instead of {kind.__name__}: {error}"
         assert can_be_retried(error) == can_be_retried(kind(""))
         assert 10 < len(str(error)) < LONGEST_MESSAGE  # noqa: PLR2004 (a sentence)
-        assert "\n" not in str(error)
+        assert str(error).isprintable()
     else:
         assert ends is None, f"{outcome} instead of {ends.__name__}"
         assert outcome == "right rows"
@@ -192,10 +191,15 @@ def survive(paths: Paths, path: str, ends: type[AngusError] | None) -> str:
 
 FAULTS = faults()
 
-#: The Test button makes one small call of its own: what happens to later pages, or to buckets, does not meet it.
+#: The Test button makes one small call of its own, with one page and without a date: these do not meet it.
 UNMET = {
     "pages that shift under us",
     "pages that repeat the first",
+    "a bucket twice",
+    "a bucket without an offset",
+    "a bucket at half past",
+    "a bucket of another year",
+    "a bucket of the day before",
     *(name for name, fault in FAULTS.items() if fault.page),
 }
 
