@@ -226,6 +226,9 @@ class AngusClient:
             reading.give_up()
             self._readings.discard(reading)
             threads.shutdown(wait=False, cancel_futures=True)
+            # One connection is enough to wait for the next question.
+            while len(self._idle) > 1:
+                self._idle.pop().close()
 
     def _run(self, flow: Flow[T], reading: _Reading) -> T:
         """Send what a flow of the protocol asks for and return its result."""
