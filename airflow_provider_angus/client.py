@@ -65,32 +65,48 @@ class _Session(requests.Session):
 
     def break_off(self) -> None:
         """End what another thread waits for: to it, the other side is gone."""
-        for connected in list(self._adapter.sockets):
-            with suppress(OSError):
-                connected.shutdown(socket.SHUT_RDWR)
+        self._adapter.break_off()
 
 
 class _Adapter(HTTPAdapter):
-    """An adapter that knows its sockets."""
+    """An adapter that knows the sockets of its connections."""
 
     def __init__(self) -> None:
-        self.sockets: WeakSet[socket.socket] = WeakSet()
+        self._sockets: WeakSet[socket.socket] = WeakSet()
+        self._broken_off = False
         super().__init__()
+
+    def break_off(self) -> None:
+        """End all that is sent or received, also over connections that are only being made."""
+        self._broken_off = True
+        for connected in list(self._sockets):
+            _shut(connected)
+
+    def add(self, connected: socket.socket) -> None:
+        """Know a socket more."""
+        self._sockets.add(connected)
+        if self._broken_off:
+            _shut(connected)
 
     def get_connection_with_tls_context(self, *args: Any, **kwargs: Any) -> Any:
         """Return the pool for a URL, whose connections tell their sockets."""
         pool: Any = super().get_connection_with_tls_context(*args, **kwargs)
         if not issubclass(pool.ConnectionCls, _Telling):
-            pool.ConnectionCls = type("Telling", (_Telling, pool.ConnectionCls), {"sockets": self.sockets})
+            pool.ConnectionCls = type("Telling", (_Telling, pool.ConnectionCls), {"told": self.add})
         return pool
 
 
 class _Telling:
-    sockets: WeakSet[socket.socket]
+    told: Callable[[socket.socket], None]
 
     def connect(self) -> None:
         super().connect()  # type: ignore[misc]
-        self.sockets.add(self.sock)  # type: ignore[attr-defined]
+        self.told(self.sock)  # type: ignore[attr-defined]
+
+
+def _shut(connected: socket.socket) -> None:
+    with suppress(OSError):
+        connected.shutdown(socket.SHUT_RDWR)
 
 
 class _Reading:
