@@ -64,7 +64,7 @@ class Answer:
 def raise_if_unavailable(request: Request, answer: Answer) -> None:
     """Raise where an answer means that the API is away or overloaded, so that the same request may work later.
 
-    :raises AngusUnavailableError: the status is 408, 429 or 5xx; its ``retry_after`` holds the seconds the API asks for.
+    :raises AngusUnavailableError: the status is 408, 429 or 5xx; ``retry_after`` holds the seconds the API asks for.
     """
     if answer.status in {408, 429} or answer.status >= 500:  # noqa: PLR2004 (status codes are names enough)
         words = words_of(masked(request, answer))

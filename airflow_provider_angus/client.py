@@ -6,29 +6,23 @@ connections that are kept, and the time an answer may take.
 
 from __future__ import annotations
 
-import io
 import re
-import socket
 import threading
-import time
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from functools import partial
-from http.client import HTTPResponse
 from typing import TYPE_CHECKING, Any, Self, TypeVar
-from weakref import WeakSet
 
 import requests
 import tenacity
 import urllib3
-from requests.adapters import HTTPAdapter
 
 from airflow_provider_angus.answers import Answer, one_line, raise_if_unavailable, unusable
 from airflow_provider_angus.bodies import ENCODING, Body, BodyError
 from airflow_provider_angus.exceptions import AngusAuthError, AngusError, AngusUnavailableError
 from airflow_provider_angus.protocol import Alone, Pages, Stream
 from airflow_provider_angus.retrying import POLICY, broken_off
+from airflow_provider_angus.sessions import Session
 from airflow_provider_angus.tokens import TOKENS
 
 if TYPE_CHECKING:
@@ -52,82 +46,6 @@ _UNSENDABLE = (
 _READ_SIZE = 1 << 16
 
 
-class _Session(requests.Session):
-    """A connection or two, used by one thread at a time, which another one can break off."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        # An auth of its own, even an idle one, keeps requests from putting a .netrc entry in place of our header.
-        self.auth = lambda prepared: prepared
-        self._adapter = _Adapter()
-        self.mount("http://", self._adapter)
-        self.mount("https://", self._adapter)
-
-    def get_redirect_target(self, resp: requests.Response) -> None:
-        """Name none: else requests reads a redirect's body without our deadline, and fails on a strange Location."""
-
-    def break_off(self) -> None:
-        """End what another thread waits for: to it, the other side is gone."""
-        for connected in list(self._adapter.sockets):
-            with suppress(OSError):
-                connected.shutdown(socket.SHUT_RDWR)
-
-
-class _Adapter(HTTPAdapter):
-    """An adapter that knows its sockets."""
-
-    def __init__(self) -> None:
-        self.sockets: WeakSet[socket.socket] = WeakSet()
-        super().__init__()
-
-    def get_connection_with_tls_context(self, *args: Any, **kwargs: Any) -> Any:
-        """Return the pool for a URL, whose connections tell their sockets."""
-        pool: Any = super().get_connection_with_tls_context(*args, **kwargs)
-        if not issubclass(pool.ConnectionCls, _Connection):
-            pool.ConnectionCls = type("Connection", (_Connection, pool.ConnectionCls), {"sockets": self.sockets})
-        return pool
-
-
-class _Response(HTTPResponse):
-    """An answer that has come, headers and body, within the socket's time-out as a whole.
-
-    The time-out by itself begins anew with each byte.
-    """
-
-    def __init__(self, sock: socket.socket, *args: Any, **kwargs: Any) -> None:
-        super().__init__(sock, *args, **kwargs)
-        self.fp = io.BufferedReader(_UntilDeadline(sock, self.fp))
-
-
-class _UntilDeadline(io.RawIOBase):
-    def __init__(self, sock: socket.socket, file: io.BufferedReader) -> None:
-        self._socket, self._file = sock, file
-        self._deadline = time.monotonic() + (sock.gettimeout() or 0.0)
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        left = self._deadline - time.monotonic()
-        if left <= 0:
-            raise TimeoutError("The time is up.")
-        self._socket.settimeout(left)
-        return self._file.readinto1(buffer)
-
-    def close(self) -> None:
-        self._file.close()
-        super().close()
-
-
-class _Connection:
-    response_class = _Response
-    sockets: WeakSet[socket.socket]
-
-    def connect(self) -> None:
-        super().connect()  # type: ignore[misc]
-        self.sockets.add(self.sock)  # type: ignore[attr-defined]
-
-
 class _Reading:
     """What the threads that read one question's pages have in common.
 
@@ -140,7 +58,7 @@ class _Reading:
         self._sleep = sleep or self._given_up.wait
         self._changed = threading.Condition()
         self._waiting = 0
-        self._sessions: set[_Session] = set()
+        self._sessions: set[Session] = set()
         self.retrying = tenacity.Retrying(sleep=self._wait, **POLICY)
 
     def _wait(self, seconds: float) -> None:
@@ -153,7 +71,7 @@ class _Reading:
                 self._waiting -= 1
                 self._changed.notify_all()
 
-    def begin(self, session: _Session) -> None:
+    def begin(self, session: Session) -> None:
         """Wait until a request may be sent over this session.
 
         :raises AngusError: none may any more.
@@ -164,7 +82,7 @@ class _Reading:
                 raise AngusError("Given up: the client has been closed, or nobody wants the rest.")
             self._sessions.add(session)
 
-    def end(self, session: _Session) -> bool:
+    def end(self, session: Session) -> bool:
         """Return whether a session whose request has ended can be used again."""
         with self._changed:
             self._sessions.discard(session)
@@ -207,7 +125,7 @@ class AngusClient:
         self._settings = settings
         self._on_token = on_token
         self._sleep = sleep
-        self._idle: deque[_Session] = deque()
+        self._idle: deque[Session] = deque()
         self._readings: set[_Reading] = set()
 
     def close(self) -> None:
@@ -261,6 +179,9 @@ class AngusClient:
             reading.give_up()
             self._readings.discard(reading)
             threads.shutdown(wait=False, cancel_futures=True)
+            # One connection is enough to wait for the next question.
+            while len(self._idle) > 1:
+                self._idle.pop().close()
 
     def _run(self, flow: Flow[T], reading: _Reading) -> T:
         """Send what a flow of the protocol asks for and return its result."""
@@ -282,7 +203,7 @@ class AngusClient:
         try:
             session = self._idle.pop()
         except IndexError:
-            session = _Session()
+            session = Session()
         try:
             reading.begin(session)
             answer = self._exchange(session, request)
@@ -294,7 +215,7 @@ class AngusClient:
         raise_if_unavailable(request, answer)
         return answer
 
-    def _exchange(self, session: _Session, request: Request) -> Answer:
+    def _exchange(self, session: Session, request: Request) -> Answer:
         headers = {"Accept-Encoding": ENCODING}
         if request.token:
             headers["Authorization"] = f"Bearer {request.token}"

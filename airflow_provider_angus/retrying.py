@@ -17,7 +17,7 @@ ATTEMPTS = 4
 #: The longest wait between two attempts in seconds, also where ``Retry-After`` asks for more.
 LONGEST_WAIT = 60.0
 
-_backoff = tenacity.wait_exponential_jitter(initial=0.5, max=10.0, jitter=0.5)
+_backoff = tenacity.wait_exponential(multiplier=0.5, max=10.0) + tenacity.wait_random(0.0, 0.5)
 
 
 def broken_off(request: Request, reason: str) -> AngusResponseError:

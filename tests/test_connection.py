@@ -38,6 +38,7 @@ def test_every_field_says_what_its_name_says() -> None:
         "timeout": 2.5,
         "verify": "/etc/ssl/own.pem",
         "proxy": "http://proxy.example:3128",
+        "concurrency": 7,
     }
     assert read(extra, login="you@example.com", password="S", host="https://data.example", port=8443) == Settings(
         Credentials("you@example.com", "9f00", "S"),
@@ -46,12 +47,13 @@ def test_every_field_says_what_its_name_says() -> None:
         timeout=2.5,
         verify="/etc/ssl/own.pem",
         proxy="http://proxy.example:3128",
+        concurrency=7,
     )
 
 
 @pytest.mark.parametrize("empty", [None, "", "  "])
 def test_an_empty_field_means_its_default(empty: str | None) -> None:
-    extra = dict.fromkeys(["console_url", "timeout", "verify", "proxy"], empty)
+    extra = dict.fromkeys(["console_url", "timeout", "verify", "proxy", "concurrency"], empty)
     assert read(extra, host=empty, port=0) == Settings(
         Credentials("me@example.com", "3bd1", SECRET),
         data_url="https://data.angus.ai",
@@ -59,6 +61,7 @@ def test_an_empty_field_means_its_default(empty: str | None) -> None:
         timeout=30.0,
         verify=True,
         proxy=None,
+        concurrency=4,
     )
     assert read(extra, host=empty) == read()
 
@@ -207,6 +210,16 @@ def test_a_port_that_there_is_not_is_refused(port: int) -> None:
 @pytest.mark.parametrize(("given", "seconds"), [(7, 7.0), ("7", 7.0), (" 0.5 ", 0.5), (1e-3, 0.001), ("1e2", 100.0)])
 def test_a_timeout_is_a_number_of_seconds(given: float | str, seconds: float) -> None:
     assert read({"timeout": given}).timeout == seconds
+
+
+@pytest.mark.parametrize(("given", "pages"), [(1, 1), ("8", 8), (" 32 ", 32), (None, 4), ("", 4)])
+def test_concurrency_is_a_number_of_pages(given: object, pages: int) -> None:
+    assert read({"concurrency": given}).concurrency == pages
+
+
+@pytest.mark.parametrize("given", [0, -1, 33, "0", "2.5", "many", True, "∞"])
+def test_a_concurrency_that_is_no_number_of_pages_is_refused(given: object) -> None:
+    assert "cannot be used: concurrency must be a whole number from 1 to 32" in refused({"concurrency": given})
 
 
 @pytest.mark.parametrize("given", [0, "0", -1, "30s", "nan", "inf", True, "1e400", [30], 1e10])

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -16,6 +17,8 @@ from airflow_provider_angus.hooks import AngusHook
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from airflow_runs import Airflow
 
     from airflow_provider_angus.sandbox import Sandbox
 
@@ -44,6 +47,47 @@ def test_rows_come_page_by_page_as_they_are_consumed(sandbox: Sandbox) -> None:
     assert len(list(rows)) == 239
     assert sandbox.count("entities") == 3
     assert sandbox.count("token") == 1
+
+
+@pytest.mark.parametrize(
+    ("extra", "arguments", "at_once"),
+    [
+        ({}, {}, 4),
+        ({"concurrency": 2}, {}, 2),
+        ({}, {"concurrency": 3}, 3),
+        ({"concurrency": 2}, {"concurrency": 1}, 1),
+    ],
+)
+def test_how_many_pages_are_asked_for_at_once_is_the_hook_s_or_the_connection_s_or_four(
+    sandbox: Sandbox, connect: Any, extra: dict[str, Any], arguments: dict[str, Any], at_once: int
+) -> None:
+    connect(changed(sandbox, extra))
+    assert AngusHook(**arguments).get_conn().concurrency == at_once
+
+
+def test_a_number_of_pages_at_once_that_is_none_is_refused(sandbox: Sandbox, connect: Any) -> None:
+    connect(changed(sandbox))
+    with pytest.raises(AngusAuthError, match="concurrency must be a whole number from 1 to 32, got '0'"):
+        AngusHook(concurrency=0).get_conn()
+
+
+def test_a_refused_range_is_said_once_with_what_would_avoid_it(
+    sandbox: Sandbox, connect: Any, airflow: Airflow
+) -> None:
+    connect(changed(sandbox))
+    body = {"code": "range_too_long", "message": "At most 5 days."}
+    sandbox.fail_next(400, on="entities", body=body)
+    rows = AngusHook().get_entities("passing_by", "2026-11-01", "2026-11-11", "by_hour")
+    assert len(rows) == 240
+    assert airflow.log.count("Asking for parts of the interval, as window=timedelta(...) does: GET http://127") == 1
+    assert "At most 5 days." in airflow.log
+
+
+@pytest.mark.usefixtures("connection")
+def test_a_window_is_how_much_is_asked_for_at_a_time(sandbox: Sandbox) -> None:
+    rows = AngusHook().get_entities("passing_by", *DAY, "by_hour", window=timedelta(hours=9))
+    assert rows == AngusHook().get_entities("passing_by", *DAY, "by_hour")
+    assert [call.query["from_date"][11:13] for call in sandbox.calls[1:4]] == ["00", "09", "18"]
 
 
 @pytest.mark.usefixtures("connection")

@@ -216,6 +216,8 @@ def test_a_date_that_renders_to_none_is_refused_without_retries(airflow: Airflow
         ({"from_date": "2026-11-20", "to_date": "2026-11-20"}, AngusIntervalError, "from_date must be before to_date"),
         ({"interval": timedelta(0)}, AngusIntervalError, "longer than zero"),
         ({"interval": "1 day"}, AngusIntervalError, "must be a timedelta"),
+        ({"window": "1 day"}, AngusRequestError, "window must be a timedelta longer than zero"),
+        ({"window": timedelta(0)}, AngusRequestError, "window must be a timedelta longer than zero"),
     ],
 )
 def test_parsing_a_dag_refuses_what_is_always_wrong(
@@ -314,6 +316,14 @@ def test_a_long_fetch_logs_its_pages_as_they_come(airflow: Airflow) -> None:
     airflow.run(lambda: fetch(from_date="2026-11-01", to_date="2026-11-11"))
     assert "Page 1 of 3: 100 rows so far" in airflow.log
     assert "Page 3 of 3: 240 rows so far" in airflow.log
+
+
+def test_a_window_is_how_much_is_asked_for_at_a_time(airflow: Airflow, sandbox: Sandbox) -> None:
+    whole = airflow.run(fetch, schedule=DAILY)["fetch"].returned
+    sandbox.forget_calls()
+    outcome = airflow.run(lambda: fetch(window=timedelta(hours=10)), schedule=DAILY)["fetch"]
+    assert outcome.returned == whole
+    assert [call.query["to_date"][8:13] for call in sandbox.calls] == ["20T10", "20T20", "21T00"]
 
 
 def test_an_interval_that_cuts_a_bucket_is_said_once(airflow: Airflow) -> None:

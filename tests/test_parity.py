@@ -112,6 +112,19 @@ def test_a_look_costs_one_call(airflow: Airflow, sandbox: Sandbox, connection: s
     assert sandbox.count("token") == 1
 
 
+@pytest.mark.parametrize("how", [{"mode": "poke"}, {"deferrable": True}], ids=["poke", "deferrable"])
+def test_a_look_asks_for_a_window_at_a_time(
+    airflow: Airflow, sandbox: Sandbox, connection: str, how: dict[str, Any]
+) -> None:
+    sandbox.clock.set(EVENING)
+    at_look(sandbox, 4, lambda: sandbox.clock.set(NEXT_DAY))
+    arguments = {"angus_conn_id": connection, "poke_interval": 0.01, "window": timedelta(hours=12)} | how
+    assert airflow.run(lambda: wait(**arguments), schedule=DAILY)["wait"].state == "success"
+    ends = [call.query["to_date"][8:13] for call in sandbox.calls if call.endpoint == "entities"]
+    assert ends == ["20T12", "21T00"] * (len(ends) // 2)
+    assert len(ends) >= 4
+
+
 @pytest.mark.parametrize("event", [None, {}, "there", {"version": 2, "failures": 0}, {"failures": 0}])
 def test_no_event_but_ours_is_believed_and_none_is_success(
     airflow: Airflow, sandbox: Sandbox, connection: str, event: object, monkeypatch: pytest.MonkeyPatch

@@ -125,7 +125,7 @@ def test_parsing_a_dag_imports_only_our_own_small_modules() -> None:
     ours = {name for name in imported if name.startswith("airflow_provider_angus")}
     assert {name.partition(".")[2] for name in ours} - {""} == {
         "availability", "compat", "entities", "exceptions", "files", "hooks", "interval", "operators", "question",
-        "schema", "sensors", "tables", "transfers",
+        "schema", "sensors", "tables", "transfers", "windows",
     }  # fmt: skip
     assert imported & {"requests", "httpx", "jwt", "urllib3", "tenacity", "aiohttp", "wtforms"} == set()
     theirs = {name for name in imported - ours if not name.startswith("airflow.")}
@@ -143,6 +143,7 @@ def test_the_provider_information_imports_nothing() -> None:
     "module",
     [
         *["interval", "entities", "availability", "compat", "answers", "tokens", "protocol", "connection", "question"],
+        "windows",
         *["schema", "spool", "files", "tables", "assets"],
     ],
 )

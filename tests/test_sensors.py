@@ -225,6 +225,7 @@ def test_a_mapped_sensor_waits_for_each_connection(
         ({"metrics": "stop_time", "minimum": {"stop_time": 1}}, AngusRequestError, "add up over an interval: none"),
         ({"minimum": {"passing_by": "1"}}, AngusRequestError, "must be a number, got '1'"),
         ({"settle": 120}, AngusRequestError, "settle must be a timedelta"),
+        ({"window": 120}, AngusRequestError, "window must be a timedelta longer than zero"),
         ({"max_failures": 0}, AngusRequestError, "max_failures must be"),
         ({"angus_conn_id": ["a", "b"]}, AngusRequestError, "waits for one stream; map it"),
     ],

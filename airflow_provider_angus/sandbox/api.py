@@ -74,7 +74,8 @@ class Api:
     """The console's token endpoint and the data API's entities endpoint.
 
     ``streams`` maps client ids to access tokens, ``clock`` decides which data exists, ``page_size`` is in
-    buckets and at least 1, ``lag`` is the time until what a camera saw can be read.
+    buckets and at least 1, ``lag`` is the time until what a camera saw can be read, ``max_range`` the longest
+    range that is answered, None any.
     """
 
     username: str
@@ -83,6 +84,7 @@ class Api:
     clock: Clock
     page_size: int
     lag: timedelta
+    max_range: timedelta | None = None
 
     def answer(self, request: Request) -> Answer:
         """Return the true answer to a request; refusals are answers too.
@@ -132,6 +134,8 @@ class Api:
         to_date = _read_date(query, "to_date") if "to_date" in query else now
         if from_date > to_date:
             raise Refusal(400, "invalid_date", "from_date is after to_date.")
+        if self.max_range is not None and to_date - from_date > self.max_range:
+            raise Refusal(400, "range_too_long", f"A range may be {self.max_range} long at most.")
 
         # Bucket numbers, from the epoch on: a range knows its length and its slices without being walked.
         length = _LENGTHS[time]

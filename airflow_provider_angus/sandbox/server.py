@@ -50,6 +50,7 @@ class Sandbox:
         latency: float = 0.0,
         token_lifetime: float = 18_000,
         lag: float = 60,
+        max_range: timedelta | None = None,
         streams: Mapping[str, str] | None = None,
         clock: Clock | None = None,
         on_call: Callable[[Call], None] | None = None,
@@ -61,6 +62,8 @@ class Sandbox:
         :param latency: seconds before each answer.
         :param token_lifetime: seconds of real time; about 5 hours in the API's sample.
         :param lag: seconds until what a camera saw can be read; the vendor says about a minute.
+        :param max_range: the longest range that is answered, longer ones are refused with 400; the API page
+            documents none.
         :param streams: client id -> access token; three made-up shops, always the same, if not given.
         :param clock: decides which data exists; a new one that shows the real time if not given.
         :param on_call: is handed every call when it is answered, in the thread that answers it.
@@ -73,7 +76,8 @@ class Sandbox:
         if page_size < 1 or not self.streams:
             raise ValueError("A sandbox needs at least one stream, and at least one bucket per page.")
         self._tokens = Tokens(self.username, token_lifetime)
-        self._api = Api(self.username, self.streams, self._tokens, self.clock, page_size, timedelta(seconds=lag))
+        known = timedelta(seconds=lag), max_range
+        self._api = Api(self.username, self.streams, self._tokens, self.clock, page_size, *known)
         self._latency, self._on_call = latency, on_call
         self._lock = Lock()
         self._orders: list[tuple[Endpoint | None, Callable[[Answer], Answer]]] = []

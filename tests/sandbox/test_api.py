@@ -32,6 +32,18 @@ def payload(token: str) -> dict[str, Any]:
     return dict(json.loads(base64.urlsafe_b64decode(token.split(".")[1] + "==")))
 
 
+# --- ranges ---
+
+
+@pytest.mark.parametrize("time", ["by_hour", "by_day", "global"])
+def test_a_range_that_is_longer_than_ordered_is_refused(start: Start, time: str) -> None:
+    client = start(max_range=timedelta(days=3))
+    day = {"metrics": METRICS, "from_date": "2017-09-03T00:00:00Z", "time": time}
+    header = f"Bearer {client.token()}"
+    assert client.get(header, to_date="2017-09-06T00:00:00Z", **day).json()["total_results"]
+    assert refused(client.get(header, to_date="2017-09-06T00:00:01Z", **day)) == (400, "range_too_long")
+
+
 # --- tokens ---
 
 
