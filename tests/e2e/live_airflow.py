@@ -76,6 +76,8 @@ class LiveAirflow:
                 "AIRFLOW__TRIGGERER__JOB_HEARTBEAT_SEC": "1",
                 "AIRFLOW__TRIGGERER__TRIGGERER_HEALTH_CHECK_THRESHOLD": "3",
                 "AIRFLOW__WORKERS__EXECUTION_API_TIMEOUT": "60",
+                # As long Airflow 3.3 may take to see that a task's process has ended; 5 s if nothing is said.
+                "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "1",
                 "HOME": str(home),
                 "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
                 "PYTHONWARNINGS": "ignore",
@@ -138,9 +140,10 @@ class LiveAirflow:
         for path in sorted((self.home / "logs" / f"dag_id={dag_id}").rglob("*.log*")):
             logs[".trigger." in path.name] += path.read_text(errors="replace")
         scheduler = (self.home / "scheduler.out").read_text(errors="replace")
-        # One that disturbs the last try is not followed by another.
+        # One that disturbs the last try is not followed by another. The lines of tasks may stand between the two.
         reported = (
-            rf"reported that the task instance <TaskInstance: {dag_id}\.{task_id} .*\n.*Marking task as UP_FOR_RETRY"
+            rf"reported that the task instance <TaskInstance: {dag_id}\.{task_id} .*\n(?:.*\n){{0,20}}?"
+            rf".*Marking task as UP_FOR_RETRY\. dag_id={dag_id}, task_id={task_id},"
         )
         return Task(state, tries - len(re.findall(reported, scheduler)), logs[False], logs[True])
 

@@ -119,8 +119,7 @@ def test_a_run_that_is_cleared_replaces_what_it_had_landed(scheduled: LiveAirflo
 
     corrected.change_next(with_a_thousand_more, times=FOR_EVER, on="entities")
     scheduled.run("tasks", "clear", "corrected", "--yes")
-    cleared = "SELECT 1 FROM task_instance WHERE dag_id = 'corrected' AND state = 'success' AND try_number > 1"
-    assert scheduled.wait_until(lambda: bool(scheduled.query(cleared)), 60)
+    assert scheduled.wait_until(lambda: ended(scheduled, "corrected") == ["success"], 120)
     assert scheduled.query(rows) == [(start, people + 1000) for start, people in before]
 
 
