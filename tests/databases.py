@@ -60,7 +60,8 @@ class Database:
 
 def missing(kind: str, connection: str, error: Exception) -> NoReturn:
     """Skip the test for want of a database, or fail it where one is required."""
-    reason = f"no {kind} at {connection} (ANGUS_TEST_{kind.upper()} names another): {error}"
+    why = str(error).partition("\n")[0]
+    reason = f"no {kind} at {connection} (ANGUS_TEST_{kind.upper()} names another): {why}"
     if kind in REQUIRED:
         pytest.fail(reason)
     pytest.skip(reason)
