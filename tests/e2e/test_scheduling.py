@@ -33,7 +33,7 @@ def scheduled(live: LiveAirflow) -> LiveAirflow:
     else:
         live.run("dags", "backfill", "--start-date", week[0], "--end-date", week[1], "backfilled")
     assert live.wait_until(lambda: all(len(ended(live, dag_id)) == runs for dag_id, runs in RUNS.items()), 240)
-    assert live.wait_until(lambda: all(ended(live, dag_id) for dag_id in EXAMPLES), 60)
+    assert live.wait_until(lambda: all(ended(live, dag_id) for dag_id in EXAMPLES), 120)
     return live
 
 
