@@ -8,8 +8,10 @@
 AIRFLOW_3 := .venv-airflow-3
 AIRFLOW_2 := .venv-airflow-2.11
 BENCH := .venv-bench
+BUILD := .venv-build
 export PIP_CACHE_DIR := $(CURDIR)/.cache/pip
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
+export UV_CACHE_DIR := $(CURDIR)/.cache/uv
 
 # The first Python between two versions, $(1) <= version < $(2).
 python = $(shell for python in $(PYTHON) python3 python3.14 python3.13 python3.12 python3.11; do \
@@ -17,7 +19,7 @@ python = $(shell for python in $(PYTHON) python3 python3.14 python3.13 python3.1
 PYTHON_FOR_3 = $(call python,(3, 11),(3, 15))
 PYTHON_FOR_2 = $(call python,(3, 11),(3, 13))
 
-.PHONY: demo test test-airflow-3 test-airflow-2.11 e2e e2e-airflow-3 e2e-airflow-2.11 lint bench constraints clean
+.PHONY: demo test test-airflow-3 test-airflow-2.11 e2e e2e-airflow-3 e2e-airflow-2.11 lint build bench constraints clean
 
 demo: $(AIRFLOW_3)/installed
 	$(AIRFLOW_3)/bin/python tools/demo.py
@@ -48,6 +50,13 @@ lint: $(AIRFLOW_3)/tested
 	$(AIRFLOW_3)/bin/ruff format --check
 	$(AIRFLOW_3)/bin/mypy
 
+# Twine says whether an index would take them; the tests install them into environments of their own.
+build: $(BUILD)/installed
+	rm -rf dist
+	$(BUILD)/bin/python -m hatchling build
+	$(BUILD)/bin/twine check --strict dist/*
+	$(BUILD)/bin/python -m pytest --confcutdir tests/build --basetemp .build -vv -n 2 --dist loadgroup tests/build
+
 bench: $(BENCH)/installed
 	$(BENCH)/bin/python tools/bench_waiting.py
 	$(BENCH)/bin/python tools/bench_landing.py
@@ -72,6 +81,12 @@ $(BENCH)/installed: constraints/airflow-3.txt pyproject.toml
 	$(PYTHON_FOR_3) -m venv --clear $(@D)
 	$(call install,$(@D),$<,[parquet$(,)sql],apache-airflow-providers-http apache-airflow-providers-sqlite)
 
+$(BUILD)/installed: constraints/build.txt
+	$(if $(PYTHON_FOR_3),,$(error Python 3.11 or newer is needed and not on the PATH))
+	$(PYTHON_FOR_3) -m venv --clear $(@D)
+	$(@D)/bin/python -m pip install --quiet --constraint $< hatchling pytest pytest-xdist twine uv
+	touch $@
+
 , := ,
 # install(virtual environment, constraints, extras, other packages): what builds our own package comes from the
 # constraints as well; Airflow first, since some of what it needs has to be built in isolation.
@@ -82,16 +97,12 @@ define install
 endef
 
 # What a fresh machine installs next year is what was tested today: names and versions, renewed by hand.
-constraints: .venv-constraints/bin/uv
-	echo "apache-airflow>=3 apache-airflow-providers-http hatchling editables" | tr ' ' '\n' | $(compile) --output-file constraints/airflow-3.txt
-	echo "apache-airflow~=2.11.0 hatchling editables" | tr ' ' '\n' | $(compile) --output-file constraints/airflow-2.11.txt
+constraints: $(BUILD)/installed
+	echo "apache-airflow>=3 apache-airflow-providers-http hatchling editables" | tr ' ' '\n' | $(compile) --all-extras pyproject.toml --output-file constraints/airflow-3.txt
+	echo "apache-airflow~=2.11.0 hatchling editables" | tr ' ' '\n' | $(compile) --all-extras pyproject.toml --output-file constraints/airflow-2.11.txt
+	echo "hatchling pytest pytest-xdist twine uv" | tr ' ' '\n' | $(compile) --output-file constraints/build.txt
 
-compile = .venv-constraints/bin/uv pip compile --quiet --universal --upgrade --no-header --no-annotate \
-	--python-version 3.11 --all-extras pyproject.toml -
-
-.venv-constraints/bin/uv:
-	$(PYTHON_FOR_3) -m venv .venv-constraints
-	.venv-constraints/bin/python -m pip install --quiet uv
+compile = $(BUILD)/bin/uv pip compile --quiet --universal --upgrade --no-header --no-annotate --python-version 3.11 -
 
 clean:
-	rm -rf .venv-* .cache .demo .airflow .bench
+	rm -rf .venv-* .build .cache .demo .airflow .bench
