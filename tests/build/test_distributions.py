@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 import zipfile
-from email.parser import HeaderParser
+from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from environments import DIST, PYTHONS, ROOT
@@ -39,11 +40,30 @@ def test_the_wheel_has_the_package_and_nothing_else(wheel: Path) -> None:
 
 
 def test_the_metadata_claim_the_pythons_that_are_tested(wheel: Path) -> None:
-    metadata = next(path for path in zipfile.Path(wheel).glob("*.dist-info/METADATA")).read_text()
-    classifiers = HeaderParser().parsestr(metadata).get_all("Classifier")
-    prefix = "Programming Language :: Python :: 3."
-    claimed = {name.removeprefix("Programming Language :: Python :: ") for name in classifiers if name.startswith(prefix)}
-    assert claimed == {version for versions in PYTHONS.values() for version in versions}
+    claimed = re.findall(r"Classifier: Programming Language :: Python :: (3\.\d+)$", metadata(wheel), re.MULTILINE)
+    assert set(claimed) == {version for versions in PYTHONS.values() for version in versions}
+
+
+def test_the_metadata_are_complete(wheel: Path) -> None:
+    told = metadata(wheel)
+    for line in (
+        "Summary: Apache Airflow provider for the Angus.ai audience-analytics Data API",
+        "License-Expression: Apache-2.0",
+        "License-File: LICENSE",
+        "Requires-Python: >=3.11",
+        "Classifier: Framework :: Apache Airflow :: Provider",
+        "Classifier: Operating System :: OS Independent",
+        "Project-URL: Homepage, https://www.angus.ai/",
+        "Description-Content-Type: text/markdown",
+    ):
+        assert f"\n{line}\n" in told
+    assert told.endswith((ROOT / "README.md").read_text())
+
+
+def metadata(wheel: Path) -> str:
+    with zipfile.ZipFile(wheel) as archive:
+        (name,) = (name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
+        return archive.read(name).decode()
 
 
 def build(folder: Path, into: Path) -> None:
@@ -52,8 +72,10 @@ def build(folder: Path, into: Path) -> None:
     )
 
 
-def contents(folder: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in folder.iterdir() if path.suffix in {".whl", ".gz"}}
+def contents(folder: Path) -> dict[str, str]:
+    return {
+        path.name: sha256(path.read_bytes()).hexdigest() for path in folder.iterdir() if path.suffix != ".gitignore"
+    }
 
 
 def files_of(folder: Path) -> set[str]:

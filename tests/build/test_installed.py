@@ -43,12 +43,10 @@ def test_installing_the_wheel_adds_nothing_else(environment: Environment, wheel:
 def test_airflow_shows_the_provider(environment: Environment) -> None:
     listed, got, hooks = map(
         json.loads,
-        environment.run(
-            "python", "-c", COMMANDS, "list", "get airflow-provider-angus", "hooks"
-        ).splitlines(),
+        environment.run("python", "-c", COMMANDS, "list", "get airflow-provider-angus --full", "hooks").splitlines(),
     )
     assert "airflow-provider-angus" in {provider["package_name"] for provider in listed}
-    assert "Angus.ai" in str(got)
+    assert (got[0]["package-name"], got[0]["name"]) == ("airflow-provider-angus", "Angus.ai")
     (hook,) = (hook for hook in hooks if hook["connection_type"] == "angus")
     assert hook["class"] == "airflow_provider_angus.hooks.AngusHook"
 
