@@ -1,7 +1,8 @@
 # make demo   watch an Airflow DAG run wait for Angus data and fetch its own interval; a week in SQLite and as a picture
 # make test   the tests, on Airflow 3 and on 2.11
 # make e2e    the tests under a real scheduler and triggerer, on both
-# make lint   ruff and mypy
+# make check  ruff, mypy, and whether docs/reference.md is up to date; make docs writes it
+# make build  a wheel and an sdist in dist/, proved in environments with nothing but an Airflow
 # make bench  what a thousand waits cost a triggerer, and ten years and 500 streams landed, as tables
 # Everything these need and write is in this folder. PYTHON=... names another Python to start from.
 
@@ -19,10 +20,13 @@ python = $(shell for python in $(PYTHON) python3 python3.14 python3.13 python3.1
 PYTHON_FOR_3 = $(call python,(3, 11),(3, 15))
 PYTHON_FOR_2 = $(call python,(3, 11),(3, 13))
 
-.PHONY: demo test test-airflow-3 test-airflow-2.11 e2e e2e-airflow-3 e2e-airflow-2.11 lint build bench constraints clean
+.PHONY: demo setup test test-airflow-3 test-airflow-2.11 e2e e2e-airflow-3 e2e-airflow-2.11 check docs build bench \
+	constraints clean
 
 demo: $(AIRFLOW_3)/installed
 	$(AIRFLOW_3)/bin/python tools/demo.py
+
+setup: $(AIRFLOW_3)/tested $(if $(PYTHON_FOR_2),$(AIRFLOW_2)/tested) $(BUILD)/installed
 
 test: test-airflow-3 test-airflow-2.11
 
@@ -45,10 +49,14 @@ test-airflow-2.11 e2e-airflow-2.11:
 	@echo "Airflow 2.11 needs Python 3.11 or 3.12, and neither is on the PATH: tested on Airflow 3 alone."
 endif
 
-lint: $(AIRFLOW_3)/tested
+check: $(AIRFLOW_3)/tested
 	$(AIRFLOW_3)/bin/ruff check
 	$(AIRFLOW_3)/bin/ruff format --check
 	$(AIRFLOW_3)/bin/mypy
+	$(AIRFLOW_3)/bin/python -W ignore tools/reference.py --check
+
+docs: $(AIRFLOW_3)/tested
+	$(AIRFLOW_3)/bin/python -W ignore tools/reference.py
 
 # Twine says whether an index would take them; the tests install them into environments of their own.
 build: $(BUILD)/installed
