@@ -19,7 +19,7 @@ UV = Path(sys.executable).with_name("uv")
 PYTHONS = {"3": ["3.11", "3.12", "3.13"], "2.11": ["3.11", "3.12"]}
 
 #: What somebody types who installs the provider.
-INSTALL = re.search(r"## Install\n\n```\n(.*)\n```", (ROOT / "README.md").read_text())[1].split()
+INSTALL = re.search(r"## Install\n\n```shell\n(.*)\n```", (ROOT / "README.md").read_text())[1].split()
 
 
 def interpreter(version: str) -> str | None:
