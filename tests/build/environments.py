@@ -7,9 +7,14 @@ import re
 import shutil
 import subprocess
 import sys
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 ROOT = Path(__file__).resolve().parents[2]
 DIST = ROOT / "dist"
@@ -59,14 +64,25 @@ class Environment:
             "VIRTUAL_ENV": str(folder / "venv"),
         }
         self.run(UV, "venv", "--quiet", "--seed", "--python", python, folder / "venv")
-        self.install("apache-airflow")
+        self._install("apache-airflow")
         #: The packages that Airflow brought, each with its version.
         self.before = self.packages()
         # With no index to take anything from: pip itself refuses what Airflow has not brought.
         self.run(*INSTALL, PIP_NO_INDEX="1", PIP_FIND_LINKS=str(DIST), PIP_CONFIG_FILE=os.devnull)
+        #: The packages with the wheel.
+        self.after = self.packages()
 
-    def install(self, *what: str | Path) -> None:
-        """Install packages as the constraints pin them."""
+    @contextmanager
+    def with_added(self, *what: str | Path) -> Iterator[None]:
+        """Install packages as the constraints pin them, and remove them and what they brought."""
+        self._install(*what)
+        yield
+        added = [package.partition("==")[0] for package in self.packages() - self.after]
+        if added:
+            self.run(UV, "pip", "uninstall", "--quiet", *added)
+        assert self.packages() == self.after
+
+    def _install(self, *what: str | Path) -> None:
         self.run(UV, "pip", "install", "--quiet", "--constraint", self._constraints, *what)
 
     def packages(self) -> set[str]:
