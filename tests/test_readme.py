@@ -62,7 +62,8 @@ def test_python_does_what_it_says(
 ) -> None:
     monkeypatch.setenv("AIRFLOW_CONN_AUDIENCE_DB", json.dumps({"conn_type": "sqlite", "host": str(tmp_path / "db")}))
     sandbox.clock.set(datetime(2026, 11, 21, 0, 5, tzinfo=UTC))
-    if isinstance(ast.parse(block).body[0], ast.Expr):
+    statement = ast.parse(block).body[0]
+    if isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Dict):
         same_as_fetched(ast.literal_eval(block), airflow)
         return
     # No bucket is at hand, but any object store is written to in the same way.
