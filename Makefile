@@ -3,6 +3,7 @@
 # make e2e    the tests under a real scheduler and triggerer, on both
 # make check  ruff, mypy, and whether docs/reference.md is up to date; make docs writes it
 # make build  a wheel and an sdist in dist/, proved in environments with nothing but an Airflow
+# make setup  what the commands above install, which they do by themselves
 # make bench  what a thousand waits cost a triggerer, and ten years and 500 streams landed, as tables
 # Everything these need and write is in this folder. PYTHON=... names another Python to start from.
 
