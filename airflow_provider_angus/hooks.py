@@ -98,7 +98,15 @@ class AngusHook(BaseHook):
     def get_entities(
         self, metrics: str | Iterable[str], from_date: DateLike, to_date: DateLike, time: str = "global"
     ) -> list[Row]:
-        """Return the rows of ``[from_date, to_date)`` as a list, whole or not at all; see :meth:`iter_entities`."""
+        """Return the rows of ``[from_date, to_date)`` as a list, whole or not at all.
+
+        :param metrics: see :meth:`iter_entities`.
+        :param from_date: the same.
+        :param to_date: the same.
+        :param time: the same.
+        :returns: the same rows.
+        :raises AngusError: for the same reasons.
+        """
         return list(self.iter_entities(metrics, from_date, to_date, time))
 
     def test_connection(self) -> tuple[bool, str]:
