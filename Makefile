@@ -24,8 +24,8 @@ python = $(shell for python in $(PYTHON) python3 python3.14 python3.13 python3.1
 PYTHON_FOR_3 = $(call python,(3, 11),(3, 15))
 PYTHON_FOR_2 = $(call python,(3, 11),(3, 13))
 
-.PHONY: demo setup test test-airflow-3 test-airflow-2.11 e2e e2e-airflow-3 e2e-airflow-2.11 check docs build hostile bench \
-	constraints clean
+.PHONY: demo setup test test-airflow-3 test-airflow-2.11 e2e e2e-airflow-3 e2e-airflow-2.11 check docs build \
+	build-airflow-3 build-airflow-2.11 hostile bench constraints clean
 
 demo: $(AIRFLOW_3)/installed
 	$(AIRFLOW_3)/bin/python tools/demo.py
@@ -70,7 +70,12 @@ build: $(BUILD)/installed
 	rm -rf dist
 	$(BUILD)/bin/python -m hatchling build
 	$(BUILD)/bin/twine check --strict dist/*
-	$(BUILD)/bin/python -m pytest --confcutdir tests/build --basetemp .build -vv -n 2 --dist loadgroup tests/build
+	$(BUILD)/bin/python -m pytest --confcutdir tests/build tests/build/test_distributions.py
+	$(MAKE) --jobs=2 --output-sync=target build-airflow-3 build-airflow-2.11
+
+build-airflow-3 build-airflow-2.11: build-%:
+	mkdir -p .build
+	$(BUILD)/bin/python -m pytest --confcutdir tests/build --basetemp .build/$* -vv -k $*-python tests/build
 
 bench: $(BENCH)/installed
 	$(BENCH)/bin/python tools/bench
@@ -98,7 +103,7 @@ $(BENCH)/installed: constraints/airflow-3.txt pyproject.toml
 $(BUILD)/installed: constraints/build.txt
 	$(if $(PYTHON_FOR_3),,$(error Python 3.11 or newer is needed and not on the PATH))
 	$(PYTHON_FOR_3) -m venv --clear $(@D)
-	$(@D)/bin/python -m pip install --quiet --constraint $< hatchling pytest pytest-xdist twine uv
+	$(@D)/bin/python -m pip install --quiet --constraint $< hatchling pytest twine uv
 	touch $@
 
 , := ,
@@ -114,7 +119,7 @@ endef
 constraints: $(BUILD)/installed
 	echo "apache-airflow>=3 $(PEERS) hatchling editables" | tr ' ' '\n' | $(compile) --all-extras pyproject.toml --output-file constraints/airflow-3.txt
 	echo "apache-airflow~=2.11.0 hatchling editables" | tr ' ' '\n' | $(compile) --all-extras pyproject.toml --output-file constraints/airflow-2.11.txt
-	echo "hatchling pytest pytest-xdist twine uv" | tr ' ' '\n' | $(compile) --output-file constraints/build.txt
+	echo "hatchling pytest twine uv" | tr ' ' '\n' | $(compile) --output-file constraints/build.txt
 
 compile = $(BUILD)/bin/uv pip compile --quiet --universal --upgrade --no-header --no-annotate --python-version 3.11 -
 

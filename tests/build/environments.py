@@ -104,11 +104,7 @@ class Environment:
 def environments(*, first: bool = False) -> list[object]:
     """Return Airflows and Pythons to run a test with, all of them or only each Airflow's first Python."""
     return [
-        pytest.param(
-            (airflow, python),
-            id=f"airflow-{airflow}-python-{python}",
-            marks=pytest.mark.xdist_group(f"{airflow} {python}"),
-        )
+        pytest.param((airflow, python), id=f"airflow-{airflow}-python-{python}")
         for airflow, pythons in PYTHONS.items()
         for python in (pythons[:1] if first else pythons)
     ]
