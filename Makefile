@@ -1,18 +1,22 @@
 # make demo   watch an Airflow DAG run wait for Angus data and fetch its own interval; a week in SQLite and as a picture
 # make test   the tests, on Airflow 3 and on 2.11
 # make e2e    the tests under a real scheduler and triggerer, on both
+# make check  ruff, mypy, and whether docs/reference.md is up to date; make docs writes it
+# make build  a wheel and an sdist in dist/, proved in environments with nothing but an Airflow
+# make setup  what the commands above install, which they do by themselves
 # make hostile  what the provider survives: faults, fuzz, kills, secrets, load, as a table (on Airflow 3)
-# make lint   ruff and mypy
 # make bench  what fetching, parsing, waiting and landing cost, beside what one would use instead: docs/benchmarks.md
 # Everything these need and write is in this folder. PYTHON=... names another Python to start from.
 
 AIRFLOW_3 := .venv-airflow-3
 AIRFLOW_2 := .venv-airflow-2.11
 BENCH := .venv-bench
+BUILD := .venv-build
 # What the benchmark measures beside us.
 PEERS := apache-airflow-providers-http airflow-provider-fivetran-async apache-airflow-providers-dbt-cloud
 export PIP_CACHE_DIR := $(CURDIR)/.cache/pip
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
+export UV_CACHE_DIR := $(CURDIR)/.cache/uv
 
 # The first Python between two versions, $(1) <= version < $(2).
 python = $(shell for python in $(PYTHON) python3 python3.14 python3.13 python3.12 python3.11; do \
@@ -20,10 +24,13 @@ python = $(shell for python in $(PYTHON) python3 python3.14 python3.13 python3.1
 PYTHON_FOR_3 = $(call python,(3, 11),(3, 15))
 PYTHON_FOR_2 = $(call python,(3, 11),(3, 13))
 
-.PHONY: demo test test-airflow-3 test-airflow-2.11 e2e e2e-airflow-3 e2e-airflow-2.11 hostile lint bench constraints clean
+.PHONY: demo setup test test-airflow-3 test-airflow-2.11 e2e e2e-airflow-3 e2e-airflow-2.11 check docs build \
+	build-airflow-3 build-airflow-2.11 hostile bench constraints clean
 
 demo: $(AIRFLOW_3)/installed
 	$(AIRFLOW_3)/bin/python tools/demo.py
+
+setup: $(AIRFLOW_3)/tested $(if $(PYTHON_FOR_2),$(AIRFLOW_2)/tested) $(BUILD)/installed
 
 test: test-airflow-3 test-airflow-2.11
 
@@ -49,10 +56,26 @@ endif
 hostile: $(AIRFLOW_3)/tested
 	$(AIRFLOW_3)/bin/python -m pytest tests/hostile
 
-lint: $(AIRFLOW_3)/tested
+check: $(AIRFLOW_3)/tested
 	$(AIRFLOW_3)/bin/ruff check
 	$(AIRFLOW_3)/bin/ruff format --check
 	$(AIRFLOW_3)/bin/mypy
+	$(AIRFLOW_3)/bin/python -W ignore tools/reference.py --check
+
+docs: $(AIRFLOW_3)/tested
+	$(AIRFLOW_3)/bin/python -W ignore tools/reference.py
+
+# Twine says whether an index would take them; the tests install them into environments of their own.
+build: $(BUILD)/installed
+	rm -rf dist
+	$(BUILD)/bin/python -m hatchling build
+	$(BUILD)/bin/twine check --strict dist/*
+	$(BUILD)/bin/python -m pytest --confcutdir tests/build tests/build/test_distributions.py
+	$(MAKE) --jobs=2 --output-sync=target build-airflow-3 build-airflow-2.11
+
+build-airflow-3 build-airflow-2.11: build-%:
+	mkdir -p .build
+	$(BUILD)/bin/python -m pytest --confcutdir tests/build --basetemp .build/$* -vv -k $*-python tests/build
 
 bench: $(BENCH)/installed
 	$(BENCH)/bin/python tools/bench
@@ -77,6 +100,12 @@ $(BENCH)/installed: constraints/airflow-3.txt pyproject.toml
 	$(PYTHON_FOR_3) -m venv --clear $(@D)
 	$(call install,$(@D),$<,[parquet$(,)sql],$(PEERS) apache-airflow-providers-sqlite)
 
+$(BUILD)/installed: constraints/build.txt
+	$(if $(PYTHON_FOR_3),,$(error Python 3.11 or newer is needed and not on the PATH))
+	$(PYTHON_FOR_3) -m venv --clear $(@D)
+	$(@D)/bin/python -m pip install --quiet --constraint $< hatchling pytest twine uv
+	touch $@
+
 , := ,
 # install(virtual environment, constraints, extras, other packages): what builds our own package comes from the
 # constraints as well; Airflow first, since some of what it needs has to be built in isolation.
@@ -87,16 +116,12 @@ define install
 endef
 
 # What a fresh machine installs next year is what was tested today: names and versions, renewed by hand.
-constraints: .venv-constraints/bin/uv
-	echo "apache-airflow>=3 $(PEERS) hatchling editables" | tr ' ' '\n' | $(compile) --output-file constraints/airflow-3.txt
-	echo "apache-airflow~=2.11.0 hatchling editables" | tr ' ' '\n' | $(compile) --output-file constraints/airflow-2.11.txt
+constraints: $(BUILD)/installed
+	echo "apache-airflow>=3 $(PEERS) hatchling editables" | tr ' ' '\n' | $(compile) --all-extras pyproject.toml --output-file constraints/airflow-3.txt
+	echo "apache-airflow~=2.11.0 hatchling editables" | tr ' ' '\n' | $(compile) --all-extras pyproject.toml --output-file constraints/airflow-2.11.txt
+	echo "hatchling pytest twine uv" | tr ' ' '\n' | $(compile) --output-file constraints/build.txt
 
-compile = .venv-constraints/bin/uv pip compile --quiet --universal --upgrade --no-header --no-annotate \
-	--python-version 3.11 --all-extras pyproject.toml -
-
-.venv-constraints/bin/uv:
-	$(PYTHON_FOR_3) -m venv .venv-constraints
-	.venv-constraints/bin/python -m pip install --quiet uv
+compile = $(BUILD)/bin/uv pip compile --quiet --universal --upgrade --no-header --no-annotate --python-version 3.11 -
 
 clean:
-	rm -rf .venv-* .cache .demo .airflow .bench
+	rm -rf .venv-* .build .cache .demo .airflow .bench

@@ -80,5 +80,8 @@ class AngusIntervalError(AngusError, AirflowFailException):
 
 
 def can_be_retried(error: AngusError) -> bool:
-    """Return whether Airflow tries again after this error, for a try can help."""
+    """Return whether Airflow tries again after an error, for a try can help.
+
+    :param error: any of ours.
+    """
     return not isinstance(error, AirflowFailException)

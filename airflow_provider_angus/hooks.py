@@ -125,7 +125,16 @@ class AngusHook(BaseHook):
         *,
         window: timedelta | None = None,
     ) -> list[Row]:
-        """Return the rows of ``[from_date, to_date)`` as a list, whole or not at all; see :meth:`iter_entities`."""
+        """Return the rows of ``[from_date, to_date)`` as a list, whole or not at all.
+
+        :param metrics: see :meth:`iter_entities`.
+        :param from_date: the same.
+        :param to_date: the same.
+        :param time: the same.
+        :param window: the same.
+        :returns: the same rows.
+        :raises AngusError: for the same reasons.
+        """
         return list(self.iter_entities(metrics, from_date, to_date, time, window=window))
 
     def test_connection(self) -> tuple[bool, str]:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import os
 import uuid
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
 from airflow.providers.common.compat.sdk import BaseHook
+from sqlalchemy import create_engine
+from sqlalchemy.engine import make_url
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -56,6 +58,33 @@ class Database:
         return int(self.run(f"SELECT COUNT(*) FROM {self.table}")[0][0])  # noqa: S608 (a test's)
 
 
+def missing(kind: str, connection: str, error: Exception) -> NoReturn:
+    """Skip the test for want of a database, or fail it where one is required."""
+    why = str(error).partition("\n")[0]
+    reason = f"no {kind} at {connection} (ANGUS_TEST_{kind.upper()} names another): {why}"
+    if kind in REQUIRED:
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
+@contextmanager
+def own_postgres() -> Iterator[str]:
+    """Make a database on the PostgreSQL server, give its SQLAlchemy URL, and drop it; skips where there is none."""
+    server = make_url(POSTGRES).set(drivername="postgresql+psycopg2")
+    name = f"angus_{uuid.uuid4().hex[:10]}"
+    try:
+        connection = create_engine(server, isolation_level="AUTOCOMMIT").connect()
+    except Exception as error:  # noqa: BLE001 (no driver, no server: each in its own class)
+        missing("postgres", POSTGRES, error)
+    with connection:
+        connection.exec_driver_sql(f"CREATE DATABASE {name}")
+        try:
+            yield server.set(database=name).render_as_string(hide_password=False)
+        finally:
+            # With force: what has been killed may be connected still.
+            connection.exec_driver_sql(f"DROP DATABASE {name} WITH (FORCE)")
+
+
 def made(kind: str, folder: Path, patch: pytest.MonkeyPatch) -> Iterator[Database]:
     """Make a database of a kind reachable, and clean up; skips the test where there is none."""
     name = f"angus_{uuid.uuid4().hex[:10]}"
@@ -73,10 +102,7 @@ def made(kind: str, folder: Path, patch: pytest.MonkeyPatch) -> Iterator[Databas
     try:
         database.run("SELECT 1")
     except Exception as error:  # noqa: BLE001 (no provider, no driver, no server: each in its own class)
-        reason = f"no {kind} at {connection} (ANGUS_TEST_{kind.upper()} names another): {error}"
-        if kind in REQUIRED:
-            pytest.fail(reason)
-        pytest.skip(reason)
+        missing(kind, connection, error)
     if kind == "postgres":
         database.run(f"CREATE SCHEMA {name}")
         database.table = f"{name}.audience"

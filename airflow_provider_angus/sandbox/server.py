@@ -170,7 +170,10 @@ class Sandbox:
 
     @property
     def calls(self) -> list[Call]:
-        """Every call answered so far, oldest first; a copy."""
+        """Every call answered so far, oldest first; a copy.
+
+        Each has ``endpoint``, ``method``, ``path``, ``query``, ``client_id`` and ``status``, 0 for no answer.
+        """
         with self._lock:
             return list(self._calls)
 

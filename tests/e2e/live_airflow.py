@@ -7,15 +7,16 @@ import os
 import re
 import signal
 import socket
-import sqlite3
 import subprocess
 import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from airflow_runs import AIRFLOW_3
+from sqlalchemy import create_engine
+from sqlalchemy.pool import NullPool
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -43,13 +44,17 @@ class LiveAirflow:
     :param home: an empty folder.
     :param dags: the folder.
     :param env: more environment variables for all processes, such as connections.
+    :param database: the SQLAlchemy URL of an empty metadata database; SQLite in ``home`` if not given, with which
+        Airflow 2 runs one task at a time.
     """
 
-    def __init__(self, home: Path, dags: Path, env: dict[str, str]) -> None:
+    def __init__(self, home: Path, dags: Path, env: dict[str, str], database: str | None = None) -> None:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]
         self.home = home
+        url = database or f"sqlite:///{home}/airflow.db"
+        self._database = create_engine(url, poolclass=NullPool)
         self._env = (
             {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW")}
             | {
@@ -60,9 +65,10 @@ class LiveAirflow:
                 "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
                 "AIRFLOW__CORE__DAGS_FOLDER": str(dags),
                 "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"http://127.0.0.1:{port}/execution/",
-                "AIRFLOW__CORE__EXECUTOR": "LocalExecutor" if AIRFLOW_3 else "SequentialExecutor",
+                "AIRFLOW__CORE__EXECUTOR": "LocalExecutor" if AIRFLOW_3 or database else "SequentialExecutor",
                 "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
                 "AIRFLOW__CORE__PARALLELISM": "4",
+                "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": url,
                 "AIRFLOW__SCHEDULER__ENABLE_HEALTH_CHECK": "False",
                 "AIRFLOW__SCHEDULER__SCHEDULER_HEARTBEAT_SEC": "1",
                 "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.2",
@@ -70,6 +76,8 @@ class LiveAirflow:
                 "AIRFLOW__TRIGGERER__JOB_HEARTBEAT_SEC": "1",
                 "AIRFLOW__TRIGGERER__TRIGGERER_HEALTH_CHECK_THRESHOLD": "3",
                 "AIRFLOW__WORKERS__EXECUTION_API_TIMEOUT": "60",
+                # As long Airflow 3.3 may take to see that a task's process has ended; 5 s if nothing is said.
+                "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "1",
                 "HOME": str(home),
                 "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
                 "PYTHONWARNINGS": "ignore",
@@ -115,13 +123,12 @@ class LiveAirflow:
             with contextlib.suppress(ProcessLookupError):
                 self.kill(command)
 
-    def query(self, sql: str, *values: object) -> list[tuple[object, ...]]:
-        """Return what the metadata database says."""
-        database = sqlite3.connect(f"file:{self.home}/airflow.db?mode=ro", uri=True, timeout=30)
-        try:
-            return database.execute(sql, values).fetchall()
-        finally:
-            database.close()
+    def query(self, sql: str, *values: object) -> list[tuple[Any, ...]]:
+        """Return what the metadata database says; each ``?`` stands for a value."""
+        if self._database.dialect.name == "postgresql":
+            sql = sql.replace("%", "%%").replace("?", "%s")
+        with self._database.connect() as connection:
+            return [tuple(row) for row in connection.exec_driver_sql(sql, values)]
 
     def task(self, dag_id: str, task_id: str = "wait") -> Task:
         """Return the task of the DAG's one run, with a state of None before it is there."""
@@ -133,9 +140,10 @@ class LiveAirflow:
         for path in sorted((self.home / "logs" / f"dag_id={dag_id}").rglob("*.log*")):
             logs[".trigger." in path.name] += path.read_text(errors="replace")
         scheduler = (self.home / "scheduler.out").read_text(errors="replace")
-        # One that disturbs the last try is not followed by another.
+        # One that disturbs the last try is not followed by another. The lines of tasks may stand between the two.
         reported = (
-            rf"reported that the task instance <TaskInstance: {dag_id}\.{task_id} .*\n.*Marking task as UP_FOR_RETRY"
+            rf"reported that the task instance <TaskInstance: {dag_id}\.{task_id} .*\n(?:.*\n){{0,20}}?"
+            rf".*Marking task as UP_FOR_RETRY\. dag_id={dag_id}, task_id={task_id},"
         )
         return Task(state, tries - len(re.findall(reported, scheduler)), logs[False], logs[True])
 

@@ -1,8 +1,7 @@
-"""A DAG for each of the SCENARIOS, the ways a deferred sensor can end; each has one run, that of 20 November 2026."""
+"""A DAG for each of the ways a deferred sensor can end (scenarios.py); each has one run, that of 20 November 2026."""
 
 from __future__ import annotations
 
-import os
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -18,8 +17,6 @@ WITHOUT_INTERVAL = CronTriggerTimetable("@daily", timezone="UTC")
 
 def scenario(dag_id: str, schedule: object = WITH_INTERVAL, **arguments: Any) -> None:
     """Make the DAG of one scenario, whose connection has its name."""
-    if dag_id not in os.environ["SCENARIOS"].split(","):
-        return
     with DAG(
         dag_id=dag_id,
         schedule=schedule,
@@ -49,7 +46,7 @@ scenario("loses_its_connection")
 scenario("meets_500")
 scenario("meets_html", retries=0)
 scenario("meets_half_bodies", retries=0)
-scenario("meets_slow_bytes", retries=0)
+scenario("meets_slow_bytes", retries=0, max_failures=1)
 scenario("meets_429_for_a_while")
 scenario("starts_from_trigger", start_from_trigger=True)
 scenario("starts_from_trigger_without_interval", WITHOUT_INTERVAL, start_from_trigger=True)

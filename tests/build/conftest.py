@@ -1,0 +1,47 @@
+"""Tests of what ``make build`` has put into ``dist``.
+
+They run outside of any Airflow, so that the conftest.py of the other tests is not loaded.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tarfile
+from typing import TYPE_CHECKING
+
+import pytest
+from environments import DIST, Environment, interpreter
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+@pytest.fixture(scope="session")
+def environment(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Environment]:
+    """The environment of an Airflow and a Python; skips where this machine has no such Python."""
+    airflow, version = request.param
+    python = interpreter(version)
+    if not python:
+        pytest.skip(f"no Python {version} on the PATH")
+    folder = tmp_path_factory.mktemp(f"airflow-{airflow}-python-{version}-", numbered=False)
+    yield Environment(folder, airflow, python)
+    shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="session")
+def wheel() -> Path:
+    """The wheel that was built."""
+    (wheel,) = DIST.glob("*.whl")
+    return wheel
+
+
+@pytest.fixture(scope="session")
+def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the sdist that was built, unpacked."""
+    (sdist,) = DIST.glob("*.tar.gz")
+    folder = tmp_path_factory.mktemp("sdist")
+    with tarfile.open(sdist) as archive:
+        archive.extractall(folder, filter="data")
+    (source,) = folder.iterdir()
+    return source
