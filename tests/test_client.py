@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import json
 import ssl
 import threading
@@ -492,25 +491,6 @@ def test_calls_that_follow_each_other_use_one_connection(sandbox: Sandbox) -> No
 def test_what_is_hardly_http_is_an_error_of_ours(raw: bytes, error: type[AngusError], sandbox: Sandbox) -> None:
     with serving(raw) as (_, url):
         assert f"POST {url}/api-token-authstream/" in Asker(settings_of(sandbox, console_url=url)).fail(error)
-
-
-@pytest.fixture(scope="module")
-def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a file with a key and its certificate for 127.0.0.1, which nobody else has signed."""
-    from cryptography import x509
-    from cryptography.hazmat.primitives import hashes, serialization
-    from cryptography.hazmat.primitives.asymmetric import ec
-
-    key, now = ec.generate_private_key(ec.SECP256R1()), datetime.now(UTC)
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "sandbox")])
-    builder = x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
-    builder = builder.not_valid_before(now - timedelta(days=1)).not_valid_after(now + timedelta(days=1))
-    address = x509.IPAddress(ipaddress.ip_address("127.0.0.1"))
-    signed = builder.add_extension(x509.SubjectAlternativeName([address]), critical=False).sign(key, hashes.SHA256())
-    path = tmp_path_factory.mktemp("tls") / "own.pem"
-    plain = (serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    path.write_bytes(key.private_bytes(*plain) + signed.public_bytes(serialization.Encoding.PEM))
-    return path
 
 
 @pytest.mark.filterwarnings("ignore:Unverified")

@@ -246,8 +246,15 @@ def test_a_row_holds_all_that_the_api_sent_and_nothing_else(
         ({"passing_by": 0}, "passing_by is int '0' where an object is documented"),
         ({"passing_by": []}, "passing_by is list '[]' where an object is documented"),
         ({"mood": "good"}, "mood is str 'good' where an object is documented"),
-        ({"passing_by": {"value": "3"}}, "'value' of passing_by is str '3' where a number of zero or more is documented"),
-        ({"passing_by": {"value": True}}, "'value' of passing_by is bool 'True' where a number of zero or more is documented"),
+        (
+            {"passing_by": {"value": "3"}},
+            "of passing_by is str '3' where a number of zero or more is documented",
+        ),
+        (
+            {"passing_by": {"value": True}},
+            "is bool 'True' where a number of zero or more is documented",
+        ),
+        ({"passing_by": {"value": -1}}, "'value' of passing_by is int '-1' where a number of zero or more is"),
         ({"gender": {"?": {}}}, "'?' of gender is dict '{}' where a number of zero or more is documented"),
         ({"gender": {"unknown": 3}}, "'unknown' of gender comes as gender_unknown, which is taken"),
         ({"gender": {"?": 3, "unknown": 3}}, "comes as gender_unknown, which is taken"),

@@ -213,6 +213,13 @@ WRONG_PAGES = {
     "too many": (PAGE | {"total_results": 0}, "1 buckets came with 1 of 1 pages, but total_results is 0"),
     "too many of the first pages": (page("2017-09-03", "2017-09-02", total=1, of=2), "but total_results is 1"),
     "an empty page before the last": (page(total=2, of=2), "0 buckets came with 1 of 2 pages, but total_results is 2"),
+    "more than there can be": (
+        PAGE | {"total_results": 4},
+        "total_results is 4, but there cannot be more than 3 buckets",
+    ),
+    "a million pages": (PAGE | {"nb_of_pages": 10**6}, "nb_of_pages is 1000000, but total_results is 1"),
+    "another year": (page("2018-09-03"), "bucket '2018-09-03.*' was not asked for"),
+    "two days before": (page("2017-09-01"), "bucket '2017-09-01.*' was not asked for"),
     "another page": (PAGE | {"page": 2}, "page is .*2.*, asked for was 1"),
     "a text page": (PAGE | {"page": "1"}, "page is .*1.*, asked for was 1"),
     "another time": (PAGE | {"time": "by_hour"}, "time is .*'by_hour', asked for was 'by_day'"),

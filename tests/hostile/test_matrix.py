@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import tenacity
 from faults import Fault, answers, faults
-from test_client import certificate  # noqa: F401 (a fixture)
 from wire import Trouble, Wire
 
 from airflow_provider_angus import retrying
@@ -113,8 +112,7 @@ class Paths:
             trigger = AngusEntitiesTrigger(
                 angus_conn_id="angus_default", settle=0, poke_interval=1, max_failures=1, **ASKED
             )
-            async for event in trigger.run():
-                return event.payload
+            return (await anext(trigger.run())).payload
 
         event = asyncio.run(first_event())
         self.sensor().look_again({}, event)
@@ -123,7 +121,7 @@ class Paths:
     def test_connection(self) -> bool:
         good, words = AngusHook("angus_default").test_connection()
         if not good:
-            raise Refused(words)
+            raise RefusedError(words)
         return words.startswith("All well")
 
     def to_file(self) -> bool:
@@ -160,7 +158,7 @@ class Paths:
         return self.database.rows() if there else []
 
 
-class Refused(AngusError):
+class RefusedError(AngusError):
     """What the Test button says when all is not well."""
 
 
@@ -172,19 +170,18 @@ def paths(truth: list[dict[str, Any]], tmp_path: Path, sqlite: databases.Databas
 def survive(paths: Paths, path: str, ends: type[AngusError] | None) -> str:
     """Walk a path into a fault, hold what comes of it against what must, and name it."""
     begun = time.monotonic()
-    try:
-        outcome = "right rows" if paths.walk(path) else "WRONG ROWS"
-    except AngusError as error:
-        outcome = type(error).__name__
-        assert ends is not None, f"{outcome}: {error}"
-        kind = ends if path != "test_connection" else Refused
-        assert type(error) is kind, f"{outcome} instead of {kind.__name__}: {error}"
-        assert can_be_retried(error) == can_be_retried(kind(""))
-        assert 10 < len(str(error)) < LONGEST_MESSAGE  # noqa: PLR2004 (a sentence)
-        assert str(error).isprintable()
+    if ends is None:
+        assert paths.walk(path)
+        outcome = "right rows"
     else:
-        assert ends is None, f"{outcome} instead of {ends.__name__}"
-        assert outcome == "right rows"
+        kind = ends if path != "test_connection" else RefusedError
+        with pytest.raises(kind) as raised:
+            paths.walk(path)
+        error, outcome = raised.value, raised.type.__name__
+        assert raised.type is kind
+        assert can_be_retried(error) == can_be_retried(kind(""))
+        assert 10 < len(str(error)) < LONGEST_MESSAGE
+        assert str(error).isprintable()
     assert time.monotonic() - begun < BOUND
     return outcome
 
@@ -216,7 +213,7 @@ def test_a_fault_ends_in_right_rows_or_in_the_error_that_it_is(
     with Wire(upstream.url, trouble) as wire, connected(upstream, wire.url):
         tell(name, path, survive(paths, path, fault.ends))
         # Nobody asks for ever, and nobody follows anything.
-        assert wire.asked <= 60  # noqa: PLR2004 (nine pages, four attempts each, and what a sensor looks twice)
+        assert wire.asked <= 60
 
 
 @contextmanager
