@@ -21,7 +21,7 @@ from sqlalchemy.pool import NullPool
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-COMMANDS = ["api-server", "dag-processor", "scheduler", "triggerer"] if AIRFLOW_3 else ["scheduler", "triggerer"]
+BEFORE_SCHEDULER = ["api-server", "dag-processor", "triggerer"] if AIRFLOW_3 else ["triggerer"]
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class LiveAirflow:
     def __init__(self, home: Path, dags: Path, env: dict[str, str], database: str | None = None) -> None:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
+            self._port = free.getsockname()[1]
         self.home = home
         url = database or f"sqlite:///{home}/airflow.db"
         self._database = create_engine(url, poolclass=NullPool)
@@ -59,12 +59,12 @@ class LiveAirflow:
             {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW")}
             | {
                 "AIRFLOW_HOME": str(home),
-                "AIRFLOW__API__PORT": str(port),
+                "AIRFLOW__API__PORT": str(self._port),
                 "AIRFLOW__API__WORKERS": "1",
                 "AIRFLOW__API_AUTH__JWT_SECRET": "a secret of thirty-two bytes and more, for tests",
                 "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
                 "AIRFLOW__CORE__DAGS_FOLDER": str(dags),
-                "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"http://127.0.0.1:{port}/execution/",
+                "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"http://127.0.0.1:{self._port}/execution/",
                 "AIRFLOW__CORE__EXECUTOR": "LocalExecutor" if AIRFLOW_3 or database else "SequentialExecutor",
                 "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
                 "AIRFLOW__CORE__PARALLELISM": "4",
@@ -93,8 +93,16 @@ class LiveAirflow:
 
     def start_all(self) -> None:
         """Start all processes."""
-        for command in COMMANDS:
+        for command in BEFORE_SCHEDULER:
             self.start(command)
+        # A task that cannot reach the API server has failed.
+        if AIRFLOW_3 and not self.wait_until(self._api_is_up, 180):
+            raise TimeoutError((self.home / "api-server.out").read_text(errors="replace"))
+        self.start("scheduler")
+
+    def _api_is_up(self) -> bool:
+        with socket.socket() as client:
+            return client.connect_ex(("127.0.0.1", self._port)) == 0
 
     def _command(self, *words: str) -> list[str]:
         return [sys.executable, "-m", "airflow", *words]
