@@ -92,6 +92,7 @@ def get_provider_info() -> dict[str, Any]:
         "triggers": [
             {"integration-name": integration, "python-modules": [f"{_PACKAGE}.triggers", f"{_PACKAGE}.watchers"]}
         ],
+        "extra-links": [f"{_PACKAGE}.links.AngusConsoleLink"],
         "asset-uris": uris,
         "dataset-uris": uris,  # what Airflow 2 calls them
         "connection-types": [

@@ -59,7 +59,7 @@ class AngusHook(BaseHook):
         if self._client is None:
             from airflow_provider_angus.client import AngusClient
 
-            self._client = AngusClient(self._settings(), on_token=_mask)
+            self._client = AngusClient(self.settings(), on_token=_mask)
         return self._client
 
     async def get_async_conn(self) -> AngusAsyncClient:
@@ -144,7 +144,7 @@ class AngusHook(BaseHook):
             from airflow_provider_angus.tokens import TokenCache
 
             now = datetime.now(UTC)
-            with AngusClient(self._settings(), tokens=TokenCache(), on_token=_mask) as client:
+            with AngusClient(self.settings(), tokens=TokenCache(), on_token=_mask) as client:
                 pages = client.pages("passing_by", Interval(now - timedelta(hours=1), now), "global")
                 rows = [row for page in client.read(pages) for row in page]
         except AngusError as error:
@@ -177,7 +177,12 @@ class AngusHook(BaseHook):
         """Return what the form's standard fields are called for Airflow 2.11 to 3.1."""
         return {key.replace("-", "_"): value for key, value in CONNECTION_FIELD_BEHAVIOUR.items()}
 
-    def _settings(self) -> Settings:
+    def settings(self) -> Settings:
+        """Return what the connection says, checked.
+
+        :returns: see :class:`airflow_provider_angus.connection.Settings`.
+        :raises AngusAuthError: the connection does not exist, is incomplete or holds what cannot be used.
+        """
         try:
             connection = self.get_connection(self.angus_conn_id)
         except AirflowNotFoundException as error:

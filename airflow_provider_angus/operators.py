@@ -10,6 +10,7 @@ from airflow_provider_angus.availability import describe
 from airflow_provider_angus.entities import partial_buckets
 from airflow_provider_angus.exceptions import AngusRequestError
 from airflow_provider_angus.hooks import AngusHook
+from airflow_provider_angus.links import AngusConsoleLink
 from airflow_provider_angus.question import EntitiesQuestion, is_template
 
 if TYPE_CHECKING:
@@ -48,6 +49,8 @@ class AngusEntitiesOperator(EntitiesQuestion, BaseOperator):
         :func:`airflow_provider_angus.entities.read_row`.
     :raises AngusError: see the tree in :mod:`airflow_provider_angus.exceptions`.
     """
+
+    operator_extra_links = (AngusConsoleLink(),)
 
     def __init__(
         self,

@@ -19,6 +19,7 @@ from airflow_provider_angus.compat import STARTS_FROM_TRIGGER
 from airflow_provider_angus.entities import check_metrics
 from airflow_provider_angus.exceptions import AngusError, AngusRequestError
 from airflow_provider_angus.hooks import AngusHook
+from airflow_provider_angus.links import AngusConsoleLink
 from airflow_provider_angus.question import EntitiesQuestion, is_template
 
 if TYPE_CHECKING:
@@ -59,6 +60,7 @@ class AngusEntitiesSensor(EntitiesQuestion, BaseSensorOperator):
     """
 
     angus_conn_id: str
+    operator_extra_links = (AngusConsoleLink(),)
 
     def __init__(
         self,

@@ -1,6 +1,6 @@
 """Coverage-guided fuzzing of what reads a page: run by test_fuzz.py as a process of its own, for some seconds.
 
-Its arguments: how many seconds, and a folder. The fuzzer says how often it tried; an exception that is not ours ends it.
+Its arguments: how many seconds, and a folder. An exception that is not ours ends it.
 """
 
 from __future__ import annotations
