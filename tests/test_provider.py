@@ -144,7 +144,6 @@ def test_the_provider_information_imports_nothing() -> None:
     [
         *["interval", "entities", "availability", "compat", "answers", "bodies", "windows"],
         *["tokens", "protocol", "connection", "question"],
-        "windows",
         *["schema", "spool", "files", "tables", "assets"],
     ],
 )

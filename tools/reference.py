@@ -22,7 +22,7 @@ PATH = ROOT / "docs" / "reference.md"
 PACKAGE = "airflow_provider_angus"
 
 #: Whose public classes are in the reference, and the functions that are.
-MODULES = ["operators", "transfers", "sensors", "triggers", "watchers", "hooks", "exceptions", "sandbox"]
+MODULES = ["operators", "transfers", "sensors", "triggers", "watchers", "hooks", "links", "exceptions", "sandbox"]
 FUNCTIONS = {"hooks": ["entities.read_row", "entities.check_metrics"], "exceptions": ["exceptions.can_be_retried"]}
 
 #: Where methods are for users; those of the others are for Airflow.
