@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 from datetime import UTC, datetime
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -19,6 +21,8 @@ from airflow_provider_angus.exceptions import AngusIntervalError, AngusRequestEr
 from airflow_provider_angus.watchers import AngusBucketTrigger
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from airflow_provider_angus.sandbox import Sandbox
 
 EVENING = datetime(2026, 11, 20, 22, 30, tzinfo=UTC)
@@ -31,22 +35,28 @@ def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(retrying.POLICY, "stop", tenacity.stop_after_attempt(1))
 
 
-def events(trigger: AngusBucketTrigger, count: int, seconds: float = 20) -> list[dict[str, Any]]:
-    """Return the payloads of so many events, or those that came within so many seconds."""
+def events(
+    trigger: AngusBucketTrigger, count: int = 1000, until: Callable[[list[Any]], bool] = lambda _: False
+) -> list[dict[str, Any]]:
+    """Return the payloads of so many events, or of those that have come when something is so."""
+    payloads: list[dict[str, Any]] = []
 
-    async def collect() -> list[dict[str, Any]]:
-        payloads = []
-        try:
-            async with asyncio.timeout(seconds):
-                async for event in trigger.run():
-                    payloads.append(event.payload)
-                    if len(payloads) == count:
-                        break
-        except TimeoutError:
-            pass
-        return payloads
+    async def collect() -> None:
+        async for event in trigger.run():
+            payloads.append(event.payload)
+            if len(payloads) == count:
+                return
 
-    return asyncio.run(collect())
+    async def watched() -> None:
+        async with asyncio.timeout(60):
+            collecting = asyncio.ensure_future(collect())
+            while not collecting.done() and not until(payloads):  # noqa: ASYNC110 (what happens elsewhere)
+                await asyncio.sleep(0.01)
+            collecting.cancel()
+            await asyncio.wait([collecting])
+
+    asyncio.run(watched())
+    return payloads
 
 
 def again(trigger: AngusBucketTrigger) -> AngusBucketTrigger:
@@ -59,7 +69,10 @@ def again(trigger: AngusBucketTrigger) -> AngusBucketTrigger:
 @pytest.mark.usefixtures("connection")
 def test_each_bucket_that_is_there_is_fired_for_once_and_in_order(sandbox: Sandbox) -> None:
     sandbox.clock.set(EVENING)
-    fired = events(again(AngusBucketTrigger(since=SINCE, poke_interval=0.05)), count=9, seconds=2)
+    # Three looks find something, and two more that there is no more.
+    fired = events(
+        again(AngusBucketTrigger(since=SINCE, poke_interval=0.05)), until=lambda _: sandbox.count("entities") >= 5
+    )
     stream = next(iter(sandbox.streams))
     assert fired == [
         {
@@ -84,7 +97,9 @@ def test_days_are_fired_for_as_well(sandbox: Sandbox) -> None:
 
 @pytest.mark.usefixtures("connection")
 def test_without_since_it_begins_with_the_current_bucket_and_asks_nothing_before_its_end(sandbox: Sandbox) -> None:
-    assert events(AngusBucketTrigger(time="by_day", settle=86_400), count=1, seconds=0.5) == []
+    began = monotonic()
+    trigger = AngusBucketTrigger(time="by_day", settle=86_400)
+    assert events(trigger, until=lambda _: monotonic() > began + 0.5) == []
     assert sandbox.count() == 0
 
 
@@ -103,9 +118,11 @@ def test_without_since_it_begins_with_the_current_bucket_and_asks_nothing_before
 )
 def test_trouble_neither_ends_it_nor_makes_it_spin(sandbox: Sandbox, trouble: dict[str, Any]) -> None:
     sandbox.fail_next(times=1000, **trouble)
-    assert events(AngusBucketTrigger(since=SINCE, poke_interval=0.2), count=1, seconds=1.5) == []
-    # Waits of 0.2, 0.4, 0.8 s ... between looks that are at most two tokens and two questions each.
-    assert 2 <= sandbox.count() <= 16
+    began = monotonic()
+    trigger = AngusBucketTrigger(since=SINCE, poke_interval=0.05)
+    assert events(trigger, until=lambda _: sandbox.count() >= 6) == []
+    # Waits of 0.05, 0.1, 0.2 s ... between looks that are at most two tokens and two questions each.
+    assert sandbox.count() <= 4 * (2 + math.log2(1 + (monotonic() - began) / 0.05))
 
 
 @pytest.mark.usefixtures("connection")
