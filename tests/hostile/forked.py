@@ -28,6 +28,7 @@ _FORKS.set_forkserver_preload(
         "airflow.providers.common.sql.hooks.sql",
         "airflow.providers.postgres.hooks.postgres",
         "airflow.providers.sqlite.hooks.sqlite",
+        "airflow.sdk.execution_time.supervisor",  # not on Airflow 2; read with a connection
         "fsspec.implementations.local",
         "jwt",
     ]

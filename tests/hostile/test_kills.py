@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from conftest import Tell
 
-KILLS = 15
+KILLS = 200
 SEED = 20_261_120
 
 #: How many runs are measured undisturbed; kills are spread evenly over the median.
@@ -142,8 +142,8 @@ class InTable:
 
 @pytest.fixture
 def angus() -> Iterator[Sandbox]:
-    """A local Angus that has what is asked of it on five pages for each stream."""
-    with Sandbox(page_size=60) as sandbox:
+    """A local Angus that has what is asked of it on three pages for each stream."""
+    with Sandbox(page_size=100) as sandbox:
         sandbox.clock.set(EVENING)
         yield sandbox
 
