@@ -18,8 +18,9 @@ from typing import TYPE_CHECKING, ClassVar, TypeVar
 import httpx
 import tenacity
 
-from airflow_provider_angus.answers import Answer, raise_if_unavailable
+from airflow_provider_angus.answers import Answer, hidden_in, raise_if_unavailable
 from airflow_provider_angus.exceptions import AngusAuthError, AngusUnavailableError
+from airflow_provider_angus.hiding import hidden
 from airflow_provider_angus.protocol import Alone, Pages, Stream
 from airflow_provider_angus.retrying import POLICY, broken_off
 from airflow_provider_angus.tokens import TOKENS
@@ -98,9 +99,10 @@ class AngusAsyncClient:
             try:
                 # Around all of it, as httpx's own time-outs begin anew with each byte.
                 async with asyncio.timeout(seconds):
-                    answer = await _exchange(http, request)
+                    answer = await _exchange(http, request, self._settings.proxy_secrets)
             except TimeoutError as error:
                 raise AngusUnavailableError(f"{request} was not answered within {seconds:g} s.") from error
+        answer = hidden_in(answer, self._settings.proxy_secrets)
         raise_if_unavailable(request, answer)
         return answer
 
@@ -111,7 +113,7 @@ async def turn() -> None:
         await asyncio.sleep(0)
 
 
-async def _exchange(http: httpx.AsyncClient, request: Request) -> Answer:
+async def _exchange(http: httpx.AsyncClient, request: Request, secrets: list[str]) -> Answer:
     headers = {"Authorization": f"Bearer {request.token}"} if request.token else {}
     body = b""
     begun = False
@@ -127,10 +129,12 @@ async def _exchange(http: httpx.AsyncClient, request: Request) -> Answer:
         # A host name that is none is a ValueError, a port that is none comes in a group.
         raise AngusAuthError(f"{request} cannot be sent, check the connection's URLs and proxy: {error}") from error
     except (httpx.TransportError, httpx.DecodingError) as error:
-        reason = str(error).rstrip(".") or type(error).__name__
+        said = str(error).rstrip(".") or type(error).__name__
+        reason = hidden(said, secrets)
         if begun:
             raise broken_off(request, reason) from error
-        raise AngusUnavailableError(f"{request} got no answer: {reason}.") from error
+        # Where a proxy has said its password, the cause says it too.
+        raise AngusUnavailableError(f"{request} got no answer: {reason}.") from (error if reason == said else None)
 
 
 class _Shared:

@@ -15,8 +15,9 @@ import requests
 import tenacity
 import urllib3
 
-from airflow_provider_angus.answers import Answer, raise_if_unavailable
+from airflow_provider_angus.answers import Answer, hidden_in, raise_if_unavailable
 from airflow_provider_angus.exceptions import AngusAuthError, AngusUnavailableError
+from airflow_provider_angus.hiding import hidden
 from airflow_provider_angus.protocol import Alone, Pages, Stream
 from airflow_provider_angus.retrying import POLICY, broken_off
 from airflow_provider_angus.tokens import TOKENS
@@ -135,9 +136,12 @@ class AngusClient:
             reason = re.sub(r"//[^/@\s]*@", "//***@", str(error))
             raise AngusAuthError(f"{request} cannot be sent, check the connection's URLs and proxy: {reason}") from None
         except requests.RequestException as error:
-            raise AngusUnavailableError(f"{request} got no answer: {_cause(error)}.") from error
+            reason = hidden(said := _cause(error), self._settings.proxy_secrets)
+            # Where a proxy has said its password, the cause says it too.
+            raise AngusUnavailableError(f"{request} got no answer: {reason}.") from (error if reason == said else None)
         except OSError as error:
             raise AngusAuthError(f"{request} cannot be sent, check the connection's verify: {error}") from error
+        answer = hidden_in(answer, self._settings.proxy_secrets)
         raise_if_unavailable(request, answer)
         return answer
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import ipaddress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 from airflow_provider_angus.exceptions import AngusAuthError
 from airflow_provider_angus.protocol import Credentials
@@ -54,6 +54,12 @@ class Settings:
     timeout: float = TIMEOUT
     verify: bool | str = True
     proxy: str | None = None
+
+    @property
+    def proxy_secrets(self) -> list[str]:
+        """What a proxy may echo and nobody else may see: its password."""
+        password = urlsplit(self.proxy or "").password
+        return [unquote(password)] if password else []
 
     def __repr__(self) -> str:
         """Return the settings without the proxy, whose URL may hold a password."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+from airflow_provider_angus.hiding import HoldsSecrets
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -12,7 +14,7 @@ if TYPE_CHECKING:
 TOKEN_MARGIN = 60.0
 
 
-class TokenCache:
+class TokenCache(HoldsSecrets):
     """The tokens of one process, each kept under a digest of the console URL and the credentials it was got with.
 
     :param now: returns seconds since the epoch, to hold against a token's ``exp``.

@@ -211,7 +211,7 @@ def undisturbed(target: Target, env: dict[str, str]) -> float:
 def test_a_run_that_is_killed_leaves_old_or_new_and_its_rerun_each_row_once(
     target: Target, env: dict[str, str], tmp_path: Path, tell: Tell
 ) -> None:
-    moments = random.Random(SEED)
+    moments = random.Random(SEED)  # noqa: S311 (no secret)
     seconds = undisturbed(target, env)
     others, became, ended = target.others(), Counter[str](), 0
     print(f"Kills are spread over {seconds * 1000:.0f} ms; seed {SEED}.")
@@ -253,6 +253,10 @@ def test_two_runs_at_the_same_moment_leave_each_row_once(target: Target, env: di
         for result in results:
             done = isinstance(result, dict)
             assert done or result.startswith("AngusStorageError"), result
-            tell("two runs of one interval at the same moment", target.path, "landed" if done else result.partition(":")[0])
+            tell(
+                "two runs of one interval at the same moment",
+                target.path,
+                "landed" if done else result.partition(":")[0],
+            )
         assert set(target.parts(number)) == {"new"}, f"round {number}: {target.parts(number)}, {results}"
         assert target.others() == others
