@@ -1,7 +1,7 @@
 # make demo   watch an Airflow DAG run wait for Angus data and fetch its own interval; a week in SQLite and as a picture
 # make test   the tests, on Airflow 3 and on 2.11
 # make e2e    the tests under a real scheduler and triggerer, on both
-# make hostile  what the provider survives: faults, fuzz, kills, secrets, load, as a table (on Airflow 3)
+# make hostile  what the provider survives: faults, fuzz, kills, secrets, load, as a table; secrets also on 2.11
 # make lint   ruff and mypy
 # make bench  what fetching, parsing, waiting and landing cost, beside what one would use instead: docs/benchmarks.md
 # Everything these need and write is in this folder. PYTHON=... names another Python to start from.
@@ -20,7 +20,7 @@ python = $(shell for python in $(PYTHON) python3 python3.14 python3.13 python3.1
 PYTHON_FOR_3 = $(call python,(3, 11),(3, 15))
 PYTHON_FOR_2 = $(call python,(3, 11),(3, 13))
 
-.PHONY: demo test test-airflow-3 test-airflow-2.11 e2e e2e-airflow-3 e2e-airflow-2.11 hostile lint bench constraints clean
+.PHONY: demo test test-airflow-3 test-airflow-2.11 e2e e2e-airflow-3 e2e-airflow-2.11 hostile hostile-airflow-3 hostile-airflow-2.11 lint bench constraints clean
 
 demo: $(AIRFLOW_3)/installed
 	$(AIRFLOW_3)/bin/python tools/demo.py
@@ -41,12 +41,17 @@ test-airflow-2.11: $(AIRFLOW_2)/tested
 
 e2e-airflow-2.11: $(AIRFLOW_2)/tested
 	$(AIRFLOW_2)/bin/python -m pytest tests/e2e
+
+hostile-airflow-2.11: $(AIRFLOW_2)/tested
+	$(AIRFLOW_2)/bin/python -m pytest tests/hostile/test_secrets.py tests/hostile/test_secrets_live.py
 else
-test-airflow-2.11 e2e-airflow-2.11:
+test-airflow-2.11 e2e-airflow-2.11 hostile-airflow-2.11:
 	@echo "Airflow 2.11 needs Python 3.11 or 3.12, and neither is on the PATH: tested on Airflow 3 alone."
 endif
 
-hostile: $(AIRFLOW_3)/tested
+hostile: hostile-airflow-3 hostile-airflow-2.11
+
+hostile-airflow-3: $(AIRFLOW_3)/tested
 	$(AIRFLOW_3)/bin/python -m pytest tests/hostile
 
 lint: $(AIRFLOW_3)/tested

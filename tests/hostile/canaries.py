@@ -106,7 +106,8 @@ class _CanaryTokens(Tokens):
 class Echo:
     """A console, data API and proxy that say back what they were told: what each does is in the connection's URL.
 
-    With ``later_`` before it, only a triggerer is treated so, and workers are told that the data is not there yet.
+    With ``later_`` before it, only a triggerer is treated so; workers are told that the data is not there yet, and
+    after the triggerer's first request that it is.
     """
 
     def __init__(self) -> None:
@@ -117,6 +118,7 @@ class Echo:
         self.api = Api(USERNAME, streams, tokens, Clock(), 10, timedelta(minutes=1))
         self.api_before = Api(USERNAME, streams, tokens, before, 10, timedelta(minutes=1))
         self.asked: Counter[str] = Counter()
+        self.triggered: set[str] = set()
         self.stopping = Event()
         self._server = _Server(self)
         self.port = self._server.server_address[1]
@@ -247,7 +249,10 @@ class _Handler(BaseHTTPRequestHandler):
         self.server.owner.asked[behaviour] += 1
         api = self.server.owner.api
         if behaviour.startswith("later_") and "httpx" not in self.headers["User-Agent"]:
-            behaviour, api = "well", self.server.owner.api_before
+            api = api if behaviour in self.server.owner.triggered else self.server.owner.api_before
+            behaviour = "well"
+        elif behaviour.startswith("later_"):
+            self.server.owner.triggered.add(behaviour)
         endpoint, reply = BEHAVIOURS[behaviour.removeprefix("later_")]
         answer = api.answer(asked)
         true = json.loads(answer.body)
