@@ -39,8 +39,13 @@ def hidden(text: str, secrets: Iterable[str]) -> str:
     return text
 
 
+def in_urls(secret: str) -> set[str]:
+    """Return how URLs write a secret."""
+    return {quote(secret), quote(secret, safe=""), quote_plus(secret)}
+
+
 def _writings(secret: str) -> set[str]:
-    plain = {secret, quote(secret), quote(secret, safe=""), quote_plus(secret), html.escape(secret)}
+    plain = {secret, html.escape(secret)} | in_urls(secret)
     return plain | {json.dumps(text)[1:-1] for text in plain} | {secret.replace("/", "\\/")} | _in_base64(secret)
 
 

@@ -36,7 +36,15 @@ BEHAVIOURS = [
 #: What it does to the triggerer, once a worker has deferred.
 LATER = [
     f"later_{name}"
-    for name in ("well", "token_is_refused", "jwt_meets_401", "jwt_meets_500", "jwt_is_elsewhere", "proxy_refuses")
+    for name in (
+        "well",
+        "token_is_refused",
+        "jwt_meets_401",
+        "jwt_meets_500",
+        "jwt_is_elsewhere",
+        "token_is_elsewhere",
+        "proxy_refuses",
+    )
 ]
 ENDED = {"success", "failed", "skipped"}
 TASKS = len(BEHAVIOURS) + 2 + len(LATER) + 4
