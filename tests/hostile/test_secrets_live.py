@@ -56,7 +56,8 @@ def live() -> Iterator[LiveAirflow]:
     home = Path(f"{os.environ['AIRFLOW_HOME']}-canaries")
     shutil.rmtree(home, ignore_errors=True)
     home.mkdir(parents=True)
-    shutil.copytree(Path(__file__).parent / "dags", home / "dags")
+    (home / "dags").mkdir()
+    shutil.copy(Path(__file__).parent / "dags" / "canaries.py", home / "dags")
     with Echo() as echo:
         env = connections(echo, BEHAVIOURS + LATER) | {
             "AIRFLOW_CONN_CANARY_DATABASE": json.dumps({"conn_type": "sqlite", "host": f"{home}/landed.sqlite"}),
