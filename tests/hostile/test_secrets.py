@@ -179,7 +179,7 @@ def test_no_object_shows_one_in_its_repr_or_its_pickle(searched: Search) -> None
 
 def test_airflow_s_home_and_its_database_hold_none_of_it(tell: Tell) -> None:
     search = Search().folder(HOME)
-    assert {"xcom", "rendered_task_instance_fields", "serialized_dag"} <= search.filled_tables
+    assert {"xcom", "rendered_task_instance_fields"} <= search.filled_tables
     assert search.found == {}
     tell("canaries in logs, errors, objects, tables", "in this process", "searched bytes", search.size)
 
