@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from airflow.providers.common.compat.sdk import DAG, Asset
@@ -16,6 +16,8 @@ from airflow_provider_angus.transfers import AngusToObjectStorageOperator, Angus
 BEHAVIOURS, LATER = (os.environ[name].split(",") for name in ("BEHAVIOURS", "LATER"))
 HOME = os.environ["AIRFLOW_HOME"]
 ASKED: dict[str, Any] = {"metrics": "passing_by", "time": "by_hour"}
+#: Airflow's executor fails a task when the API server is not there yet.
+AGAIN: dict[str, Any] = {"retries": 1, "retry_delay": timedelta(0)}
 
 with DAG(
     dag_id="canaries",
@@ -23,6 +25,7 @@ with DAG(
     start_date=datetime(2024, 11, 20, tzinfo=UTC),
     end_date=datetime(2024, 11, 20, tzinfo=UTC),
     catchup=True,
+    default_args=AGAIN,
 ):
     AngusEntitiesOperator.partial(task_id="operator", **ASKED).expand(angus_conn_id=BEHAVIOURS)
     AngusEntitiesSensor.partial(task_id="poke", max_failures=1, **ASKED).expand(angus_conn_id=BEHAVIOURS[:2])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from airflow.providers.common.compat.sdk import DAG
 from airflow.timetables.interval import CronDataIntervalTimetable
@@ -31,4 +31,7 @@ with DAG(
             start_from_trigger=number % DEFERRED != 0,
             poke_interval=3,
             timeout=900,
+            # Airflow's executor fails a task when the API server is not there yet.
+            retries=1,
+            retry_delay=timedelta(0),
         )
