@@ -95,7 +95,7 @@ def test_nothing_that_airflow_writes_holds_a_secret(live: LiveAirflow, tell: Tel
     search = Search().folder(live.home)
     assert search.found == {}
     where = "live, Airflow 3" if AIRFLOW_3 else "live, Airflow 2.11"
-    tell("canaries in logs, errors, objects, tables", where, "searched bytes", search.size)
+    tell("canaries in logs, errors, objects, tables", where, f"0 found in {search.size:,} bytes")
 
 
 def test_every_path_was_taken_and_ended_as_it_should(live: LiveAirflow, tell: Tell) -> None:
