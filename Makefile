@@ -4,7 +4,7 @@
 # make check  ruff, mypy, and whether docs/reference.md is up to date; make docs writes it
 # make build  a wheel and an sdist in dist/, proved in environments with nothing but an Airflow
 # make setup  what the commands above install, which they do by themselves
-# make hostile  what the provider survives: faults, fuzz, kills, secrets, load, as a table (on Airflow 3)
+# make hostile  what the provider survives: faults, fuzz, kills, secrets, load, as a table; secrets also on 2.11
 # make bench  what fetching, parsing, waiting and landing cost, beside what one would use instead: docs/benchmarks.md
 # Everything these need and write is in this folder. PYTHON=... names another Python to start from.
 
@@ -25,7 +25,7 @@ PYTHON_FOR_3 = $(call python,(3, 11),(3, 15))
 PYTHON_FOR_2 = $(call python,(3, 11),(3, 13))
 
 .PHONY: demo setup test test-airflow-3 test-airflow-2.11 e2e e2e-airflow-3 e2e-airflow-2.11 check docs build \
-	build-airflow-3 build-airflow-2.11 hostile bench constraints clean
+	build-airflow-3 build-airflow-2.11 hostile hostile-airflow-3 hostile-airflow-2.11 bench constraints clean
 
 demo: $(AIRFLOW_3)/installed
 	$(AIRFLOW_3)/bin/python tools/demo.py
@@ -48,12 +48,17 @@ test-airflow-2.11: $(AIRFLOW_2)/tested
 
 e2e-airflow-2.11: $(AIRFLOW_2)/tested
 	$(AIRFLOW_2)/bin/python -m pytest tests/e2e
+
+hostile-airflow-2.11: $(AIRFLOW_2)/tested
+	$(AIRFLOW_2)/bin/python -m pytest tests/hostile/test_secrets.py tests/hostile/test_secrets_live.py
 else
-test-airflow-2.11 e2e-airflow-2.11:
+test-airflow-2.11 e2e-airflow-2.11 hostile-airflow-2.11:
 	@echo "Airflow 2.11 needs Python 3.11 or 3.12, and neither is on the PATH: tested on Airflow 3 alone."
 endif
 
-hostile: $(AIRFLOW_3)/tested
+hostile: hostile-airflow-3 hostile-airflow-2.11
+
+hostile-airflow-3: $(AIRFLOW_3)/tested
 	$(AIRFLOW_3)/bin/python -m pytest tests/hostile
 
 check: $(AIRFLOW_3)/tested

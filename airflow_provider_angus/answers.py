@@ -14,19 +14,17 @@ from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_angus.exceptions import AngusResponseError, AngusUnavailableError
+from airflow_provider_angus.hiding import HoldsSecrets, hidden
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
 #: How much of the API's own words a message quotes, in characters.
 WORDS_QUOTED = 300
 
-#: From how many characters on a secret is looked for in an answer that may echo it.
-SHORTEST_SECRET = 8
-
 
 @dataclass(frozen=True)
-class Request:
+class Request(HoldsSecrets):
     """One HTTP request to be sent.
 
     :param method: ``GET`` or ``POST``.
@@ -41,6 +39,11 @@ class Request:
     params: Mapping[str, str] = field(default_factory=dict)
     body: Mapping[str, str] | None = field(default=None, repr=False)
     token: str | None = field(default=None, repr=False)
+
+    @property
+    def secrets(self) -> list[str]:
+        """What it tells the server and nobody else may see."""
+        return [secret for secret in (self.token, (self.body or {}).get("access_token")) if secret]
 
     def __str__(self) -> str:
         """Return method and URL: all of a request that may stand in a message."""
@@ -79,7 +82,7 @@ def unexpected(request: Request, answer: Answer, setting: str) -> AngusResponseE
 
     :param setting: the connection's field that says where the request went.
     """
-    location = one_line(_hidden(request, answer.headers.get("Location", "")))
+    location = one_line(hidden(answer.headers.get("Location", ""), request.secrets))
     to = f" to {location[:WORDS_QUOTED]}" if location else ""
     return AngusResponseError(
         f"{request} was answered {answer.status}{to}: {words_of(answer)} "
@@ -146,17 +149,13 @@ def _parsed(body: bytes) -> Any:
 
 def masked(request: Request, answer: Answer) -> Answer:
     """Return an answer without the request's secrets that it may have echoed: whatever is made of it shows none."""
-    body = _hidden(request, answer.body.decode(errors="surrogateescape")).encode(errors="surrogateescape")
+    return hidden_in(answer, request.secrets)
+
+
+def hidden_in(answer: Answer, secrets: Iterable[str]) -> Answer:
+    """Return an answer whose body does not show these secrets, see :func:`hidden`."""
+    body = hidden(answer.body.decode(errors="surrogateescape"), secrets).encode(errors="surrogateescape")
     return Answer(answer.status, answer.headers, body)
-
-
-def _hidden(request: Request, text: str) -> str:
-    for secret in (request.token or "", (request.body or {}).get("access_token", "")):
-        # A shorter one would be found by chance in an honest answer.
-        if len(secret) >= SHORTEST_SECRET:
-            # As it is, and as JSON writes it.
-            text = text.replace(secret, "***").replace(json.dumps(secret)[1:-1], "***")
-    return text
 
 
 def one_line(text: str) -> str:

@@ -18,9 +18,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 import httpx
 import tenacity
 
-from airflow_provider_angus.answers import Answer, one_line, raise_if_unavailable, unusable
+from airflow_provider_angus.answers import Answer, hidden_in, one_line, raise_if_unavailable, unusable
 from airflow_provider_angus.bodies import ENCODING, Body, BodyError
 from airflow_provider_angus.exceptions import AngusAuthError, AngusError, AngusUnavailableError
+from airflow_provider_angus.hiding import hidden
 from airflow_provider_angus.protocol import Alone, Pages, Stream
 from airflow_provider_angus.retrying import POLICY, broken_off
 from airflow_provider_angus.tokens import TOKENS
@@ -132,11 +133,12 @@ class AngusAsyncClient:
             try:
                 # Around all of it, as httpx's own time-outs begin anew with each byte.
                 async with asyncio.timeout(seconds):
-                    answer = await _exchange(http, request)
+                    answer = await _exchange(http, request, self._settings.proxy_secrets)
             except TimeoutError as error:
                 too_slow = AngusUnavailableError(f"{request} was not answered within {seconds:g} s.")
                 too_slow.timed_out = True
                 raise too_slow from error
+        answer = hidden_in(answer, self._settings.proxy_secrets)
         raise_if_unavailable(request, answer)
         return answer
 
@@ -147,7 +149,7 @@ async def turn() -> None:
         await asyncio.sleep(0)
 
 
-async def _exchange(http: httpx.AsyncClient, request: Request) -> Answer:
+async def _exchange(http: httpx.AsyncClient, request: Request, secrets: list[str]) -> Answer:
     headers = {"Accept-Encoding": ENCODING}
     if request.token:
         headers["Authorization"] = f"Bearer {request.token}"
@@ -168,10 +170,12 @@ async def _exchange(http: httpx.AsyncClient, request: Request) -> Answer:
         # A host name that is none is a ValueError, a port that is none comes in a group.
         raise AngusAuthError(f"{request} cannot be sent, check the connection's URLs and proxy: {error}") from error
     except httpx.TransportError as error:
-        reason = one_line(str(error)).rstrip(".") or type(error).__name__
+        said = one_line(str(error)).rstrip(".") or type(error).__name__
+        reason = hidden(said, secrets)
         if begun:
             raise broken_off(request, reason) from error
-        raise AngusUnavailableError(f"{request} got no answer: {reason}.") from error
+        # Where a proxy has said its password, the cause says it too.
+        raise AngusUnavailableError(f"{request} got no answer: {reason}.") from (error if reason == said else None)
 
 
 class _Shared:

@@ -17,9 +17,10 @@ import requests
 import tenacity
 import urllib3
 
-from airflow_provider_angus.answers import Answer, one_line, raise_if_unavailable, unusable
+from airflow_provider_angus.answers import Answer, hidden_in, one_line, raise_if_unavailable, unusable
 from airflow_provider_angus.bodies import ENCODING, Body, BodyError
 from airflow_provider_angus.exceptions import AngusAuthError, AngusError, AngusUnavailableError
+from airflow_provider_angus.hiding import hidden
 from airflow_provider_angus.protocol import Alone, Pages, Stream
 from airflow_provider_angus.retrying import POLICY, broken_off
 from airflow_provider_angus.sessions import Session
@@ -233,7 +234,7 @@ class AngusClient:
                 allow_redirects=False,
                 stream=True,
             ) as response:
-                return Answer(response.status_code, response.headers, self._read(request, response))
+                answer = Answer(response.status_code, response.headers, self._read(request, response))
         except requests.Timeout as error:
             raise self._too_slow(request) from error
         except _UNSENDABLE as error:
@@ -241,9 +242,12 @@ class AngusClient:
             reason = re.sub(r"//[^/@\s]*@", "//***@", str(error))
             raise AngusAuthError(f"{request} cannot be sent, check the connection's URLs and proxy: {reason}") from None
         except requests.RequestException as error:
-            raise AngusUnavailableError(f"{request} got no answer: {_cause(error)}.") from error
+            reason = hidden(said := _cause(error), self._settings.proxy_secrets)
+            # Where a proxy has said its password, the cause says it too.
+            raise AngusUnavailableError(f"{request} got no answer: {reason}.") from (error if reason == said else None)
         except OSError as error:
             raise AngusAuthError(f"{request} cannot be sent, check the connection's verify: {error}") from error
+        return hidden_in(answer, self._settings.proxy_secrets)
 
     def _read(self, request: Request, response: requests.Response) -> bytes:
         try:

@@ -7,11 +7,13 @@ under its plain name and as ``extra__angus__<name>``. Both mean what they look l
 from __future__ import annotations
 
 import ipaddress
+from base64 import b64encode
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 from airflow_provider_angus.exceptions import AngusAuthError
+from airflow_provider_angus.hiding import in_urls
 from airflow_provider_angus.protocol import Credentials
 
 if TYPE_CHECKING:
@@ -59,6 +61,24 @@ class Settings:
     verify: bool | str = True
     proxy: str | None = None
     concurrency: int = CONCURRENCY
+
+    @property
+    def proxy_secrets(self) -> list[str]:
+        """What a proxy may echo and nobody else may see: its password."""
+        password = urlsplit(self.proxy or "").password
+        return [unquote(password)] if password else []
+
+    @property
+    def to_mask(self) -> set[str]:
+        """What Airflow does not mask by itself, and debug logs of HTTP libraries show where a server echoes it.
+
+        The proxy's password, also as the proxy is told it, and what URLs write otherwise of the access token.
+        """
+        token, user = self.credentials.access_token, unquote(urlsplit(self.proxy or "").username or "")
+        texts = in_urls(token) - {token}
+        for password in self.proxy_secrets:
+            texts |= {password, b64encode(f"{user}:{password}".encode()).decode()} | in_urls(password)
+        return texts
 
     def __repr__(self) -> str:
         """Return the settings without the proxy, whose URL may hold a password."""

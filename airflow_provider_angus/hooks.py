@@ -76,7 +76,10 @@ class AngusHook(BaseHook):
             connection = await get_async_connection(self.angus_conn_id, hook=self)
         except AirflowNotFoundException as error:
             raise self._not_found() from error
-        return AngusAsyncClient(self._read(connection, await get_async_extra_dejson(connection)), on_token=_amask)
+        settings = self._read(connection, await get_async_extra_dejson(connection))
+        for text in settings.to_mask:
+            await amask_secret(text)
+        return AngusAsyncClient(settings, on_token=_amask)
 
     def iter_entities(
         self,
@@ -187,8 +190,11 @@ class AngusHook(BaseHook):
             connection = self.get_connection(self.angus_conn_id)
         except AirflowNotFoundException as error:
             raise self._not_found() from error
+        settings = self._read(connection, connection.extra_dejson)
         # Airflow masks a connection's password itself, where it reads it.
-        return self._read(connection, connection.extra_dejson)
+        for text in settings.to_mask:
+            mask_secret(text)
+        return settings
 
     def _read(self, connection: AirflowConnection, extra: object) -> Settings:
         from airflow_provider_angus.connection import read_settings

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from airflow_provider_angus.answers import Request, is_json_object, json_object, kind, masked, unexpected, words_of
 from airflow_provider_angus.entities import check_metrics, check_time, count_buckets, read_bucket_key, read_row
 from airflow_provider_angus.exceptions import AngusAuthError, AngusRequestError, AngusResponseError
+from airflow_provider_angus.hiding import HoldsSecrets
 from airflow_provider_angus.windows import Windows, says_too_long
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ ENTITIES_PATH = "/api/1/entities"
 
 
 @dataclass(frozen=True)
-class Credentials:
+class Credentials(HoldsSecrets):
     """What identifies one stream to the console; its repr shows no secret.
 
     :param username: the console login, an e-mail address.

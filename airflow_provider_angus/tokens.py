@@ -7,6 +7,8 @@ import json
 import time
 from typing import TYPE_CHECKING
 
+from airflow_provider_angus.hiding import HoldsSecrets
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -14,7 +16,7 @@ if TYPE_CHECKING:
 TOKEN_MARGIN = 60.0
 
 
-class TokenCache:
+class TokenCache(HoldsSecrets):
     """The tokens of one process, each kept under a digest of the console URL and the credentials it was got with.
 
     :param now: returns seconds since the epoch, to hold against a token's ``exp``.

@@ -415,6 +415,12 @@ def test_what_the_library_trips_over_is_an_auth_error(
     assert "hunter2" not in str(raised.value)
 
 
+def test_a_proxy_that_echoes_its_password_does_not_bring_it_into_an_error(sandbox: Sandbox) -> None:
+    sandbox.fail_next(407, body="Not p/assword!")
+    with pytest.raises(AngusResponseError, match=r"was answered 407: Not \*\*\*!"):
+        run(ask(settings_of(sandbox, proxy=sandbox.url.replace("//", "//me:p%2Fassword@"))))
+
+
 def test_a_ca_bundle_that_is_put_right_is_read_anew(sandbox: Sandbox, tmp_path: Path) -> None:
     bundle, certificates = tmp_path / "ca.pem", Path(certifi.where()).read_text()
 

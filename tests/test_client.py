@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import ssl
 import threading
@@ -382,6 +383,13 @@ def test_the_connections_proxy_is_used_whatever_the_environment_says(
     settings = settings_of(sandbox, proxy=sandbox.url, console_url="http://console.invalid")
     assert "was answered 404" in Asker(settings).fail(AngusResponseError)
     assert [call.path for call in sandbox.calls] == ["http://console.invalid/api-token-authstream/"]
+
+
+def test_a_proxy_that_echoes_its_password_does_not_bring_it_into_an_error(sandbox: Sandbox) -> None:
+    settings = settings_of(sandbox, proxy=sandbox.url.replace("//", "//me:p%2Fassword@"))
+    sandbox.fail_next(407, body=f"Not p/assword, {base64.b64encode(b'me:p/assword').decode()}!")
+    message = Asker(settings).fail(AngusResponseError)
+    assert "was answered 407: Not ***, bWU6***!" in message
 
 
 def test_the_environments_proxy_is_used_where_the_connection_has_none(

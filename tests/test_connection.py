@@ -260,3 +260,9 @@ def test_no_repr_shows_a_secret() -> None:
     settings = read({"proxy": f"http://me:{SECRET}@proxy.example"})
     assert SECRET not in f"{settings} {settings!r} {settings.credentials} {settings.credentials!r}"
     assert "me@example.com" in repr(settings)
+
+
+def test_a_proxy_s_password_is_what_it_means_in_its_url() -> None:
+    assert read({"proxy": "http://me:p%2Fw@proxy.example"}).proxy_secrets == ["p/w"]
+    assert read({"proxy": "http://me:p%2Fw@proxy.example"}).to_mask == {"p/w", "p%2Fw", "bWU6cC93"}
+    assert read({"proxy": "http://proxy.example"}).proxy_secrets == read({}).proxy_secrets == []

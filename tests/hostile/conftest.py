@@ -47,10 +47,9 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     terminalreporter.section("survived")
     total = 0
     for what, paths in table.items():
-        cells = []
+        terminalreporter.write_line(what)
         for path, outcomes in paths.items():
             total += sum(outcomes.values())
             words = ", ".join(f"{outcome} x {times:,}" if times > 1 else outcome for outcome, times in outcomes.items())
-            cells.append(f"{path}: {words}")
-        terminalreporter.write_line(f"{what:44} {'; '.join(cells)}")
+            terminalreporter.write_line(f"    {path:24}{words}")
     terminalreporter.write_line(f"{len(table):,} things were done, {total:,} times in all, and all were survived.")
