@@ -97,7 +97,7 @@ class Streams:
             yield self._handed_out(self._fetch(hook, self._stream_of(hook)))
             return
         at_once = min(STREAMS_AT_ONCE, len(self.conn_ids))
-        pool = ThreadPoolExecutor(at_once)
+        pool = ThreadPoolExecutor(at_once, "angus-stream")
         ahead: deque[tuple[AngusHook, Future[StreamRows]]] = deque()
         try:
             for conn_id in self.conn_ids:
