@@ -221,17 +221,16 @@ class Pages:
         """
         self.page += 1
         entities = self._checked_envelope(answer)
-        rows, twice = [], False
+        rows = []
         for key, values in entities.items():
             bucket = read_bucket_key(key, self.interval, self.time)
             day, hour = bucket.start.toordinal(), 1 << bucket.start.hour
             seen = self._hours.get(day, 0)
-            twice = twice or bool(seen & hour)
+            if seen & hour:
+                raise self._wrong("a bucket came twice")
             self._hours[day] = seen | hour
             if bucket.start < self.interval.end and bucket.end > self.interval.start:
                 rows.append(read_row(self._stream.credentials.client_id, self.metrics, bucket, values))
-        if twice:
-            raise self._wrong("a bucket came twice")
         self._check_progress(here=len(entities))
         return rows
 
@@ -270,7 +269,7 @@ class Pages:
     def _check_progress(self, *, here: int) -> None:
         self._collected += here
         collected, total = self._collected, self._total_results
-        short = collected != total if self.finished else not here
+        short = collected != total if self._whole else not here
         if short or collected > (total or 0) or (here and not self.nb_of_pages):
             pages = f"{self.page} of {self.nb_of_pages} pages"
             raise self._wrong(f"{collected} buckets came with {pages}, but total_results is {total}")
