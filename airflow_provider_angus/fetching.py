@@ -131,7 +131,7 @@ class Streams:
 
     def _side_by_side(self) -> Generator[StreamRows, None, None]:
         at_once = min(STREAMS_AT_ONCE, len(self.conn_ids))
-        pool = ThreadPoolExecutor(at_once)
+        pool = ThreadPoolExecutor(at_once, "angus-stream")
         ahead: deque[tuple[AngusHook, Future[StreamRows]]] = deque()
         try:
             for conn_id in self.conn_ids:

@@ -62,7 +62,7 @@ def streams(**changes: Any) -> Streams:
 
 def wait_for_threads() -> None:
     for thread in threading.enumerate():
-        if thread.name.startswith("ThreadPool"):
+        if thread.name.startswith("angus-"):
             thread.join(30)
             assert not thread.is_alive()
 
@@ -93,7 +93,7 @@ def test_one_connection_needs_no_thread(sandbox: Sandbox, connection: str) -> No
     (whole,) = streams(conn_ids=[connection])
     assert len(whole.rows) == 3
     assert "MainThread" in during
-    assert [name for name in during if name.startswith("ThreadPool")] == []
+    assert [name for name in during if name.startswith("angus-")] == []
 
 
 def test_the_error_of_many_is_one_that_can_be_retried_where_one_of_them_can() -> None:

@@ -261,6 +261,37 @@ def test_a_page_that_does_not_go_with_the_one_before_is_a_response_error(
         drive_all(question, answer(200, page("2017-09-03", total=2, of=2)), answer(200, body))
 
 
+def test_pages_are_asked_for_ahead_once_the_first_has_said_how_many_there_are(signed_in: TokenCache) -> None:
+    question, asked = pages("by_day", TWO_DAYS, signed_in), list[Request]()
+    first = question.ask()
+    assert first
+    assert question.ask() is None
+    question.take(drive(first, answer(200, page("2017-09-03", total=4, of=3)), asked=asked))
+    flows = [question.ask(), question.ask(), question.ask()]
+    assert flows[2] is None
+    for flow in flows[1::-1]:
+        assert flow
+        drive(flow, answer(200, {}), asked=asked)
+    assert [request.params["page"] for request in asked] == ["1", "3", "2"]
+
+
+def test_each_window_is_held_against_its_own_first_page(signed_in: TokenCache) -> None:
+    question = Pages(stream(signed_in), "passing_by", TWO_DAYS, "by_day", timedelta(days=1))
+    asked: list[Request] = []
+    rows = drive(next_page(question), answer(200, page("2017-09-03", "2017-09-04")), asked=asked)
+    assert (len(rows), question.finished) == (1, False)
+    rows += drive(next_page(question), answer(200, page("2017-09-04")), asked=asked)
+    assert (len(rows), question.finished) == (2, True)
+    ranges = [(request.params["from_date"][:10], request.params["to_date"][:10]) for request in asked]
+    assert ranges == [("2017-09-03", "2017-09-04"), ("2017-09-04", "2017-09-05")]
+
+
+def test_a_window_that_is_not_whole_is_a_response_error_though_others_follow(signed_in: TokenCache) -> None:
+    question = Pages(stream(signed_in), "passing_by", TWO_DAYS, "by_day", timedelta(days=1))
+    with pytest.raises(AngusResponseError, match="1 buckets came with 1 of 1 pages, but total_results is 2"):
+        drive(next_page(question), answer(200, page("2017-09-03", total=2)))
+
+
 values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
     lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
