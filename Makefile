@@ -1,4 +1,5 @@
 # make demo   watch an Airflow DAG run wait for Angus data and fetch its own interval; a week in SQLite and as a picture
+# make ui     a local Airflow with a local Angus, its connections and the example DAGs, to try by hand until Ctrl-C
 # make test   the tests, on Airflow 3 and on 2.11
 # make e2e    the tests under a real scheduler and triggerer, on both
 # make lint   ruff and mypy
@@ -17,10 +18,13 @@ python = $(shell for python in $(PYTHON) python3 python3.14 python3.13 python3.1
 PYTHON_FOR_3 = $(call python,(3, 11),(3, 15))
 PYTHON_FOR_2 = $(call python,(3, 11),(3, 13))
 
-.PHONY: demo test test-airflow-3 test-airflow-2.11 e2e e2e-airflow-3 e2e-airflow-2.11 lint bench constraints clean
+.PHONY: demo ui test test-airflow-3 test-airflow-2.11 e2e e2e-airflow-3 e2e-airflow-2.11 lint bench constraints clean
 
 demo: $(AIRFLOW_3)/installed
 	$(AIRFLOW_3)/bin/python tools/demo.py
+
+ui: $(AIRFLOW_3)/installed
+	@$(AIRFLOW_3)/bin/python tools/ui.py
 
 test: test-airflow-3 test-airflow-2.11
 
@@ -94,4 +98,4 @@ compile = .venv-constraints/bin/uv pip compile --quiet --universal --upgrade --n
 	.venv-constraints/bin/python -m pip install --quiet uv
 
 clean:
-	rm -rf .venv-* .cache .demo .airflow .bench
+	rm -rf .venv-* .cache .demo .ui .airflow .bench
