@@ -1,0 +1,197 @@
+"""The provider in Airflow's UI, as a person uses it: in a browser, with all of Airflow behind it (``make ui``'s)."""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+import shutil
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import demo
+import pages
+import pytest
+import requests
+import secret_search
+import ui
+from airflow_runs import AIRFLOW_3, only_airflow_2, only_airflow_3
+from PIL import Image
+from playwright.sync_api import expect, sync_playwright
+
+from airflow_provider_angus import CONNECTION_FIELD_BEHAVIOUR, CONNECTION_FIELDS
+from airflow_provider_angus.sandbox import Sandbox
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from playwright.sync_api import Locator, Page
+
+CHROMIUM = "/usr/bin/chromium"
+QUIET = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
+QUIET += ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
+NOT_LOOPBACK = re.compile(r"^(https?|wss?)://(?!127\.0\.0\.1[:/])")
+HOME = Path(f"{os.environ['AIRFLOW_HOME']}-ui")
+#: Where pictures go; ``make pictures`` says where README looks for them.
+PICTURES = Path(os.environ.get("ANGUS_PICTURES", HOME / "pictures"))
+EVENING = datetime(2026, 11, 20, 22, 30, tzinfo=UTC)
+WRONG_TOKEN = "not-the-access-token-of-anything"
+PROXY_PASSWORD = "the-password-of-a-proxy"
+
+#: Quick looks, so that the tests are; sensors wait in the triggerer.
+SETTINGS = {
+    "AIRFLOW__OPERATORS__DEFAULT_DEFERRABLE": "True",
+    "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.2",
+    "AIRFLOW__SCHEDULER__SCHEDULER_HEARTBEAT_SEC": "1",
+    "AIRFLOW__TRIGGERER__JOB_HEARTBEAT_SEC": "1",
+    "AIRFLOW__WORKERS__EXECUTION_API_TIMEOUT": "60",
+}
+
+SHOWN_LABELS = {"description": "Description", "port": "Port", "schema": "Schema"} | CONNECTION_FIELD_BEHAVIOUR[
+    "relabeling"
+]
+
+
+@pytest.fixture(scope="module")
+def angus() -> Iterator[Sandbox]:
+    """The local Angus, where the day's last hour is missing."""
+    with Sandbox() as sandbox:
+        sandbox.clock.set(EVENING)
+        yield sandbox
+
+
+@pytest.fixture(scope="module")
+def airflow_ui(angus: Sandbox) -> Iterator[pages.Airflow3 | pages.Airflow2]:
+    """What ``make ui`` starts, in a browser that reaches this machine only; in the end all is searched for secrets."""
+    shutil.rmtree(HOME, ignore_errors=True)
+    (HOME / "config").mkdir(parents=True)
+    (HOME / "config" / "airflow_local_settings.py").write_text(demo.POLICY)
+    har = HOME.with_suffix(".har")
+    token = requests.post(f"{angus.url}/api-token-authstream/", json=_credentials(angus), timeout=10).json()["token"]
+    # The payloads of all of the sandbox's tokens begin alike, and no other token's does.
+    secrets = [*angus.streams.values(), WRONG_TOKEN, PROXY_PASSWORD, token.split(".")[1][:48]]
+    outside: list[str] = []
+    with ui.standalone(HOME, angus, SETTINGS) as url, sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
+        context = browser.new_context(
+            locale="en-US",
+            viewport={"width": 1200, "height": 900},
+            record_har_path=har,
+            record_har_url_filter=re.compile(r"^(?!.*/(static|assets)/)"),
+        )
+        context.route(NOT_LOOPBACK, lambda route: (outside.append(route.request.url), route.abort()))
+        context.set_default_timeout(pages.PATIENCE)
+        expect.set_options(timeout=pages.PATIENCE)
+        page = context.new_page()
+        yield pages.Ui(page, url, HOME)
+        page_text = page.content()
+        context.close()
+        browser.close()
+    assert outside == []
+    assert secret_search.leaks([WRONG_TOKEN], secret_search.requests(har)), "the search finds nothing"
+    assert secret_search.leaks(secrets, [("the page", page_text.encode())]) == []
+    assert secret_search.leaks(secrets, secret_search.answers(har)) == []
+    assert secret_search.leaks(secrets, secret_search.files(HOME)) == []
+
+
+def _credentials(angus: Sandbox) -> dict[str, str]:
+    client_id, access_token = next(iter(angus.streams.items()))
+    return {"username": angus.username, "client_id": client_id, "access_token": access_token}
+
+
+@pytest.fixture
+def photograph() -> Callable[..., None]:
+    """Save a picture of a part of a page: few colours, for README; a big one is refused."""
+
+    def save(name: str, part: Locator | Page, **clip: Any) -> None:
+        PICTURES.mkdir(parents=True, exist_ok=True)
+        path = PICTURES / f"{name}.png"
+        Image.open(io.BytesIO(part.screenshot(**clip))).convert("RGB").quantize(64).save(path, optimize=True)
+        assert path.stat().st_size < 100_000
+
+    return save
+
+
+def filled_in(angus: Sandbox) -> dict[str, dict[str, str]]:
+    """Return what a person types, by section and label; the port too, which Airflow 3.3's Test button needs."""
+    connection = angus.connection()
+    return {
+        "Standard": {
+            SHOWN_LABELS["host"]: connection["host"],
+            SHOWN_LABELS["login"]: connection["login"],
+            SHOWN_LABELS["password"]: connection["password"],
+            SHOWN_LABELS["port"]: str(connection["port"]),
+        },
+        "Extra": {
+            "Client ID": connection["extra"]["client_id"],
+            "Console URL": connection["extra"]["console_url"],
+            "Timeout (seconds)": "20",
+        },
+    }
+
+
+def test_the_form_shows_each_field_with_its_label_placeholder_and_help_and_hides_the_schema(
+    airflow_ui: Any, angus: Sandbox, photograph: Callable[..., None]
+) -> None:
+    airflow_ui.open_form("angus_by_hand")
+    placeholders = CONNECTION_FIELD_BEHAVIOUR["placeholders"]
+    shown = [name for name in ("description", "host", "login", "password", "port")]
+    standard = [
+        pages.Field(SHOWN_LABELS[name], placeholders.get(name, ""), "", hidden=name == "password") for name in shown
+    ]
+    extra = [
+        pages.Field(
+            field["label"],
+            # Airflow 3 has no placeholders for these.
+            "" if AIRFLOW_3 else placeholders[name],
+            field["description"],
+            hidden=field["schema"].get("format") == "password",
+        )
+        for name, field in CONNECTION_FIELDS.items()
+    ]
+    raw_json = [] if AIRFLOW_3 else [pages.Field("Extra", "", "", hidden=False)]
+    assert airflow_ui.fields() == standard[1 - 1 :] + raw_json + extra
+    if AIRFLOW_3:
+        expect(airflow_ui.form.get_by_role("button", name="Save")).to_be_disabled()
+        expect(airflow_ui.form).to_contain_text("This field is required")
+    airflow_ui.fill(**filled_in(angus))
+    photograph("connection-extra", airflow_ui.form)
+    if AIRFLOW_3:
+        airflow_ui.show("Standard Fields")
+        photograph("connection", airflow_ui.form)
+
+
+def test_test_is_green_and_says_that_all_is_well(airflow_ui: Any, angus: Sandbox) -> None:
+    airflow_ui.open_form("angus_by_hand")
+    airflow_ui.fill(**filled_in(angus))
+    answer = airflow_ui.save_and_test("angus_by_hand")
+    assert answer.green
+    stream = next(iter(angus.streams))
+    assert re.fullmatch(
+        rf"All well: the console gave a token and stream '{stream}' answered \(.*\)\.", answer.sentence
+    )
+
+
+BAD = {
+    "a wrong token": ("Standard", SHOWN_LABELS["password"], WRONG_TOKEN, "HTTP 400"),
+    "clear text to a public host": ("Standard", SHOWN_LABELS["host"], "http://data.angus.ai", "https only"),
+    "nonsense for a URL": ("Extra", "Console URL", "what is this?", "console_url is not a URL of the form"),
+    "a timeout below zero": ("Extra", "Timeout (seconds)", "-3", "timeout must be a number of seconds above zero"),
+    "no CA bundle": ("Extra", "Verify TLS", "/no/such/bundle.pem", "bundle"),
+    "a proxy that is away": ("Extra", "Proxy URL", f"http://me:{PROXY_PASSWORD}@127.0.0.1:1", "proxy"),
+}
+
+
+@pytest.mark.parametrize("what", BAD)
+def test_test_is_red_and_says_what_is_wrong(airflow_ui: Any, angus: Sandbox, what: str) -> None:
+    section, label, text, expected = BAD[what]
+    values = filled_in(angus)
+    values[section][label] = text
+    airflow_ui.open_form("angus_broken")
+    airflow_ui.fill(**values)
+    answer = airflow_ui.save_and_test("angus_broken")
+    assert expected in answer.sentence
+    assert "Traceback" not in answer.sentence
+    assert answer.green is not AIRFLOW_3
+    assert secret_search.leaks([WRONG_TOKEN, PROXY_PASSWORD], [("page", airflow_ui.page.inner_text("body").encode())]) == []
