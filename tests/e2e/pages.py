@@ -178,9 +178,14 @@ class Airflow2:
         expect(page.get_by_role("link", name="Admin")).to_be_visible()
 
     def open_form(self, conn_id: str) -> None:
-        """Open the form of a new connection of our type."""
+        """Open the form of a connection: a new one of our type, or one that is there."""
         self.page.get_by_role("link", name="Admin").hover()
         self.page.get_by_role("link", name="Connections").click()
+        row = self.page.get_by_role("row").filter(has_text=conn_id)
+        expect(self.page.get_by_role("row").filter(has_text="audience_db")).to_be_visible()
+        if row.count():
+            row.locator("a[href*='connection/edit']").click()
+            return
         self.page.locator("a[href*='connection/add']").first.click()
         self.page.get_by_label("Connection Id").fill(conn_id)
         self.page.locator("#s2id_conn_type").click()
@@ -205,18 +210,16 @@ class Airflow2:
                 self.page.get_by_label(label, exact=True).fill(text)
 
     def save_and_test(self, conn_id: str) -> Answer:
-        """Press Test: this Airflow tests what stands in the form."""
+        """Press Test, then Save: this Airflow tests what stands in the form."""
         del conn_id
         with self.page.expect_response("**/connections/test"):
             self.page.get_by_role("button", name="Test").click()
         alert = self.page.locator(".container .row .alert")
         expect(alert).to_be_visible()
-        return Answer(True, alert.inner_text().strip())
-
-    def save(self) -> None:
-        """Press Save."""
+        answer = Answer(green=True, sentence=alert.inner_text().strip())
         self.page.get_by_role("button", name="Save").click()
         expect(self.page).to_have_url(re.compile("/connection/list"))
+        return answer
 
 
 def _field(field: Locator, label: str, below: str) -> Field:

@@ -48,9 +48,8 @@ SETTINGS = {
     "AIRFLOW__WORKERS__EXECUTION_API_TIMEOUT": "60",
 }
 
-SHOWN_LABELS = {"description": "Description", "port": "Port", "schema": "Schema"} | CONNECTION_FIELD_BEHAVIOUR[
-    "relabeling"
-]
+#: What the form's standard fields are called.
+SHOWN_LABELS = {"description": "Description", "port": "Port", **CONNECTION_FIELD_BEHAVIOUR["relabeling"]}
 
 
 @pytest.fixture(scope="module")
@@ -127,6 +126,7 @@ def filled_in(angus: Sandbox) -> dict[str, dict[str, str]]:
             "Client ID": connection["extra"]["client_id"],
             "Console URL": connection["extra"]["console_url"],
             "Timeout (seconds)": "20",
+            "Verify TLS": "true",
         },
     }
 
@@ -136,9 +136,9 @@ def test_the_form_shows_each_field_with_its_label_placeholder_and_help_and_hides
 ) -> None:
     airflow_ui.open_form("angus_by_hand")
     placeholders = CONNECTION_FIELD_BEHAVIOUR["placeholders"]
-    shown = [name for name in ("description", "host", "login", "password", "port")]
     standard = [
-        pages.Field(SHOWN_LABELS[name], placeholders.get(name, ""), "", hidden=name == "password") for name in shown
+        pages.Field(SHOWN_LABELS[name], placeholders.get(name, ""), "", hidden=name == "password")
+        for name in ("description", "host", "login", "password", "port")
     ]
     extra = [
         pages.Field(
@@ -151,7 +151,7 @@ def test_the_form_shows_each_field_with_its_label_placeholder_and_help_and_hides
         for name, field in CONNECTION_FIELDS.items()
     ]
     raw_json = [] if AIRFLOW_3 else [pages.Field("Extra", "", "", hidden=False)]
-    assert airflow_ui.fields() == standard[1 - 1 :] + raw_json + extra
+    assert airflow_ui.fields() == standard + raw_json + extra
     if AIRFLOW_3:
         expect(airflow_ui.form.get_by_role("button", name="Save")).to_be_disabled()
         expect(airflow_ui.form).to_contain_text("This field is required")
@@ -168,30 +168,71 @@ def test_test_is_green_and_says_that_all_is_well(airflow_ui: Any, angus: Sandbox
     answer = airflow_ui.save_and_test("angus_by_hand")
     assert answer.green
     stream = next(iter(angus.streams))
-    assert re.fullmatch(
-        rf"All well: the console gave a token and stream '{stream}' answered \(.*\)\.", answer.sentence
-    )
+    assert re.fullmatch(rf"All well: the console gave a token and stream '{stream}' answered \(.*\)\.", answer.sentence)
 
 
-BAD = {
-    "a wrong token": ("Standard", SHOWN_LABELS["password"], WRONG_TOKEN, "HTTP 400"),
-    "clear text to a public host": ("Standard", SHOWN_LABELS["host"], "http://data.angus.ai", "https only"),
-    "nonsense for a URL": ("Extra", "Console URL", "what is this?", "console_url is not a URL of the form"),
-    "a timeout below zero": ("Extra", "Timeout (seconds)", "-3", "timeout must be a number of seconds above zero"),
-    "no CA bundle": ("Extra", "Verify TLS", "/no/such/bundle.pem", "bundle"),
-    "a proxy that is away": ("Extra", "Proxy URL", f"http://me:{PROXY_PASSWORD}@127.0.0.1:1", "proxy"),
+WRONG: dict[str, tuple[dict[str, dict[str, str]], str]] = {
+    "a wrong token": ({"Standard": {SHOWN_LABELS["password"]: WRONG_TOKEN}}, "refused the credentials with 400"),
+    "clear text to a public host": ({"Standard": {SHOWN_LABELS["host"]: "http://data.angus.ai"}}, "https only"),
+    "nonsense for a URL": ({"Extra": {"Console URL": "what is this?"}}, "check the connection's URLs"),
+    "a time below zero": ({"Extra": {"Timeout (seconds)": "-3"}}, "timeout must be a number of seconds above zero"),
+    "no CA bundle": (
+        {"Extra": {"Console URL": "https://127.0.0.1:1", "Verify TLS": "/no/such/bundle.pem"}},
+        "/no/such/bundle.pem",
+    ),
+    "a proxy that is away": (
+        {"Extra": {"Proxy URL": f"http://me:{PROXY_PASSWORD}@127.0.0.1:1"}},
+        "got no answer",
+    ),
 }
 
 
-@pytest.mark.parametrize("what", BAD)
+@pytest.mark.parametrize("what", WRONG)
 def test_test_is_red_and_says_what_is_wrong(airflow_ui: Any, angus: Sandbox, what: str) -> None:
-    section, label, text, expected = BAD[what]
+    changes, words = WRONG[what]
     values = filled_in(angus)
-    values[section][label] = text
-    airflow_ui.open_form("angus_broken")
-    airflow_ui.fill(**values)
-    answer = airflow_ui.save_and_test("angus_broken")
-    assert expected in answer.sentence
+    airflow_ui.open_form("angus_by_hand")
+    airflow_ui.fill(**{section: texts | changes.get(section, {}) for section, texts in values.items()})
+    answer = airflow_ui.save_and_test("angus_by_hand")
+    assert words in answer.sentence
     assert "Traceback" not in answer.sentence
     assert answer.green is not AIRFLOW_3
-    assert secret_search.leaks([WRONG_TOKEN, PROXY_PASSWORD], [("page", airflow_ui.page.inner_text("body").encode())]) == []
+    seen = airflow_ui.page.content().encode()
+    assert secret_search.leaks([WRONG_TOKEN, PROXY_PASSWORD], [("the page", seen)]) == []
+
+
+@only_airflow_2
+def test_test_names_what_is_missing_before_anything_is_saved(airflow_ui: Any) -> None:
+    airflow_ui.open_form("angus_empty")
+    answer = airflow_ui.save_and_test("angus_empty")
+    for field in ("console login", "access token", "client ID"):
+        assert field in answer.sentence
+
+
+@only_airflow_3
+def test_a_run_of_a_past_day_waits_deferred_and_succeeds_when_the_data_comes(
+    airflow_ui: pages.Airflow3, angus: Sandbox, photograph: Callable[..., None]
+) -> None:
+    """The example angus_daily_audience, triggered by hand."""
+    run_id = airflow_ui.trigger("angus_daily_audience", "2026/11/21")
+    airflow_ui.wait_for_task("wait_for_day", "Deferred")
+    angus.clock.set(datetime.now(UTC) + timedelta(minutes=5))
+    airflow_ui.wait_for_task("wait_for_day", "Success")
+    airflow_ui.wait_for_run("Success")
+    for task_id in ("wait_for_day", "fetch_hours", "sum_up"):
+        assert "success" in airflow_ui.grid_says(run_id, task_id).lower()
+    photograph("grid", airflow_ui.page, clip={"x": 64, "y": 0, "width": 1136, "height": 520})
+    expect(airflow_ui.log(run_id, "wait_for_day")).to_contain_text("2026-11-21T00:00:00+00:00 is there.")
+    expect(airflow_ui.log(run_id, "fetch_hours")).to_contain_text("Fetched 24 rows; totals: passing_by 778")
+    photograph("log", airflow_ui.page, clip={"x": 64, "y": 0, "width": 1136, "height": 450})
+
+
+@only_airflow_3
+def test_examples_that_are_unpaused_run_for_the_last_interval(airflow_ui: pages.Airflow3, angus: Sandbox) -> None:
+    """The examples angus_daily_to_sql and, with the DAG on its asset, angus_hourly_files ("angus_hourly_files")."""
+    angus.clock.set(datetime.now(UTC) + timedelta(minutes=5))
+    dag_ids = ("angus_daily_to_sql", "angus_hourly_files", "angus_on_hour_file")
+    for dag_id in dag_ids:
+        airflow_ui.unpause(dag_id)
+    for dag_id, kind in zip(dag_ids, ("Scheduled", "Scheduled", "Asset"), strict=True):
+        airflow_ui.wait_for_runs(dag_id, kind, "Success")
