@@ -14,8 +14,9 @@ if TYPE_CHECKING:
 
     from playwright.sync_api import Locator, Page
 
-#: Milliseconds that a page or a run may take on a busy machine.
-PATIENCE = 120_000
+#: Milliseconds that a page may take on a busy machine, and a run.
+PATIENCE = 60_000
+PATIENCE_WITH_RUNS = 180_000
 FORM_TABLE = "#model_form tr"
 
 
@@ -139,19 +140,19 @@ class Airflow3:
     def wait_for_task(self, task_id: str, state: str) -> None:
         """Wait until the page of a run, which is open, shows a task in a state."""
         row = self.page.get_by_role("row").filter(has=self.page.get_by_role("link", name=task_id, exact=True))
-        expect(row).to_contain_text(state, timeout=PATIENCE)
+        expect(row).to_contain_text(state, timeout=PATIENCE_WITH_RUNS)
 
     def wait_for_run(self, state: str) -> None:
         """Wait until the page of a run, which is open, says so of the run."""
         expect(self.page.get_by_test_id("header-card").get_by_test_id("state-badge")).to_contain_text(
-            state, timeout=PATIENCE
+            state, timeout=PATIENCE_WITH_RUNS
         )
 
     def wait_for_runs(self, dag_id: str, kind: str, state: str) -> None:
         """Wait until the list of a DAG's runs has one of a kind ("Scheduled") in a state ("Success")."""
         self.page.goto(f"{self.url}/dags/{dag_id}/runs")
         run = self.page.get_by_role("row").filter(has_text=kind).filter(has_text=state)
-        expect(run.first).to_be_visible(timeout=PATIENCE)
+        expect(run.first).to_be_visible(timeout=PATIENCE_WITH_RUNS)
 
     def grid_says(self, run_id: str, task_id: str) -> str:
         """Return what the grid's square of a task in a run says, when one points at it."""
@@ -188,9 +189,9 @@ class Airflow2:
             return
         self.page.locator("a[href*='connection/add']").first.click()
         self.page.get_by_label("Connection Id").fill(conn_id)
-        self.page.locator("#s2id_conn_type").click()
-        self.page.locator("#select2-drop input").fill("Angus")
-        self.page.locator("#select2-drop input").press("Enter")
+        self.page.locator("#select2-conn_type-container").click()
+        self.page.locator(".select2-search__field").fill("Angus")
+        self.page.locator(".select2-search__field").press("Enter")
         expect(self.page.get_by_label("Data API URL")).to_be_visible()
 
     @property
