@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from airflow_runs import AIRFLOW_3
-from playwright.sync_api import expect
+from playwright.sync_api import TimeoutError, expect  # noqa: A004 (Playwright's own)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -156,10 +157,15 @@ class Airflow3:
 
     def grid_says(self, run_id: str, task_id: str) -> str:
         """Return what the grid's square of a task in a run says, when one points at it."""
-        self.page.get_by_test_id(f"grid-{run_id}-{task_id}").hover()
-        tip = self.page.get_by_role("tooltip").filter(has_text=task_id)
-        expect(tip).to_be_visible()
-        return tip.inner_text()
+        tip = self.page.get_by_role("tooltip").filter(has_text=f"Task ID: {task_id}")
+        for _ in range(10):
+            # The page draws itself anew while one points at it.
+            self.page.mouse.move(600, 600)
+            self.page.get_by_test_id(f"grid-{run_id}-{task_id}").hover()
+            with contextlib.suppress(TimeoutError):
+                tip.wait_for(timeout=3_000)
+                return tip.inner_text()
+        raise AssertionError(f"The grid says nothing of {task_id}")
 
     def log(self, run_id: str, task_id: str) -> Locator:
         """Open the log of a task through the grid's square and return it."""
@@ -202,7 +208,7 @@ class Airflow2:
     def fields(self) -> list[Field]:
         """Return all fields of the form that one gets to see, in their order; those above the type left out."""
         rows = [row for row in self.page.locator(FORM_TABLE).all() if row.is_visible()]
-        return [_field(row, "label", ".help-block") for row in rows][2:]
+        return [_field(row, "label", ".help-block") for row in rows[2:]]
 
     def fill(self, **values: str) -> None:
         """Fill in what the form calls so; see :meth:`Airflow3.fill`."""
