@@ -2,6 +2,7 @@
 # make ui     a local Airflow with a local Angus, its connections and the example DAGs, to try by hand until Ctrl-C
 # make test   the tests, on Airflow 3 and on 2.11
 # make e2e    the tests under a real scheduler and triggerer, on both
+# make pictures   README's pictures anew, as the browser tests take them
 # make lint   ruff and mypy
 # make bench  what a thousand waits cost a triggerer, and ten years and 500 streams landed, as tables
 # Everything these need and write is in this folder. PYTHON=... names another Python to start from.
@@ -9,6 +10,7 @@
 AIRFLOW_3 := .venv-airflow-3
 AIRFLOW_2 := .venv-airflow-2.11
 BENCH := .venv-bench
+CHROMIUM := /usr/bin/chromium
 export PIP_CACHE_DIR := $(CURDIR)/.cache/pip
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
@@ -18,7 +20,7 @@ python = $(shell for python in $(PYTHON) python3 python3.14 python3.13 python3.1
 PYTHON_FOR_3 = $(call python,(3, 11),(3, 15))
 PYTHON_FOR_2 = $(call python,(3, 11),(3, 13))
 
-.PHONY: demo ui test test-airflow-3 test-airflow-2.11 e2e e2e-airflow-3 e2e-airflow-2.11 lint bench constraints clean
+.PHONY: demo ui test test-airflow-3 test-airflow-2.11 e2e e2e-airflow-3 e2e-airflow-2.11 pictures lint bench constraints clean
 
 demo: $(AIRFLOW_3)/installed
 	$(AIRFLOW_3)/bin/python tools/demo.py
@@ -33,19 +35,28 @@ test-airflow-3: $(AIRFLOW_3)/tested
 
 e2e: e2e-airflow-3 e2e-airflow-2.11
 
-e2e-airflow-3: $(AIRFLOW_3)/tested
+e2e-airflow-3: $(AIRFLOW_3)/tested $(CHROMIUM)
 	$(AIRFLOW_3)/bin/python -m pytest tests/e2e
 
 ifneq ($(PYTHON_FOR_2),)
 test-airflow-2.11: $(AIRFLOW_2)/tested
 	$(AIRFLOW_2)/bin/python -m pytest
 
-e2e-airflow-2.11: $(AIRFLOW_2)/tested
+e2e-airflow-2.11: $(AIRFLOW_2)/tested $(CHROMIUM)
 	$(AIRFLOW_2)/bin/python -m pytest tests/e2e
 else
 test-airflow-2.11 e2e-airflow-2.11:
 	@echo "Airflow 2.11 needs Python 3.11 or 3.12, and neither is on the PATH: tested on Airflow 3 alone."
 endif
+
+pictures: $(AIRFLOW_3)/tested $(CHROMIUM)
+	ANGUS_PICTURES=$(CURDIR)/docs/pictures $(AIRFLOW_3)/bin/python -m pytest tests/e2e/test_browser.py
+
+# The browser of the tests is Debian's; root installs it, anybody else is told its name.
+$(CHROMIUM):
+	@test "$$(id -u)" = 0 || { echo "The browser tests need $(CHROMIUM): install the package chromium."; exit 1; }
+	apt-get update -qq
+	DEBIAN_FRONTEND=noninteractive apt-get install --yes -qq chromium >/dev/null
 
 lint: $(AIRFLOW_3)/tested
 	$(AIRFLOW_3)/bin/ruff check

@@ -172,6 +172,11 @@ class Airflow3:
         self.page.get_by_test_id(f"grid-{run_id}-{task_id}").click()
         return self.page.get_by_test_id("virtual-scroll-container")
 
+    def wrap_log(self) -> None:
+        """Let long lines of a log, which is open, be broken."""
+        self.page.keyboard.press("w")
+        self.page.wait_for_timeout(500)  # it is drawn anew
+
 
 class Airflow2:
     """The UI of Airflow 2.11; ``airflow standalone`` has made up the administrator's password."""
