@@ -23,7 +23,7 @@ FORM_TABLE = "#model_form tr"
 
 @dataclass(frozen=True)
 class Field:
-    """A field of a form: its label, what stands in it while it is empty, the text below it, whether it hides its text."""
+    """A field of a form: its label, what stands in it while empty, the text below it, whether it hides its text."""
 
     label: str
     placeholder: str
@@ -84,9 +84,8 @@ class Airflow3:
         seen = []
         for section in ("Standard Fields", "Extra Fields"):
             self.show(section)
-            for field in self.form.get_by_role("region").locator("[data-scope=field][data-part=root]").all():
-                if field.is_visible():
-                    seen.append(_field(field, "label", "[data-part=helper-text]"))
+            fields = self.form.get_by_role("region").locator("[data-scope=field][data-part=root]").all()
+            seen += [_field(field, "label", "[data-part=helper-text]") for field in fields if field.is_visible()]
         return seen
 
     def _input(self, label: str) -> Locator:
