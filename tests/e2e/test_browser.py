@@ -75,7 +75,7 @@ def airflow_ui(angus: Sandbox) -> Iterator[pages.Airflow3 | pages.Airflow2]:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
         context = browser.new_context(
             locale="en-US",
-            viewport={"width": 1200, "height": 900},
+            viewport={"width": 1200, "height": 1100},
             record_har_path=har,
             record_har_url_filter=re.compile(r"^(?!.*/(static|assets)/)"),
         )
@@ -101,12 +101,12 @@ def _credentials(angus: Sandbox) -> dict[str, str]:
 
 @pytest.fixture
 def photograph() -> Callable[..., None]:
-    """Save a picture of a part of a page: few colours, for README; a big one is refused."""
+    """Save a picture of a part of a page: for README; a big one is refused."""
 
     def save(name: str, part: Locator | Page, **clip: Any) -> None:
         PICTURES.mkdir(parents=True, exist_ok=True)
         path = PICTURES / f"{name}.png"
-        Image.open(io.BytesIO(part.screenshot(**clip))).convert("RGB").quantize(64).save(path, optimize=True)
+        Image.open(io.BytesIO(part.screenshot(**clip))).convert("RGB").quantize(256).save(path, optimize=True)
         assert path.stat().st_size < 100_000
 
     return save
@@ -227,7 +227,7 @@ def test_a_run_of_a_past_day_waits_deferred_and_succeeds_when_the_data_comes(
     expect(airflow_ui.log(run_id, "wait_for_day")).to_contain_text("2026-11-21T00:00:00+00:00 is there.")
     expect(airflow_ui.log(run_id, "fetch_hours")).to_contain_text("Fetched 24 rows; totals: passing_by 778")
     airflow_ui.wrap_log()
-    photograph("log", airflow_ui.page, clip={"x": 64, "y": 0, "width": 1136, "height": 450})
+    photograph("log", airflow_ui.page, clip={"x": 308, "y": 62, "width": 892, "height": 390})
 
 
 @only_airflow_3
