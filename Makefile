@@ -1,6 +1,8 @@
 # make demo   watch an Airflow DAG run wait for Angus data and fetch its own interval; a week in SQLite and as a picture
+# make ui     a local Airflow with a local Angus, its connections and the example DAGs, to try by hand until Ctrl-C
 # make test   the tests, on Airflow 3 and on 2.11
 # make e2e    the tests under a real scheduler and triggerer, on both
+# make pictures  README's pictures anew, as the browser tests take them
 # make check  ruff, mypy, and whether docs/reference.md is up to date; make docs writes it
 # make build  a wheel and an sdist in dist/, proved in environments with nothing but an Airflow
 # make setup  what the commands above install, which they do by themselves
@@ -14,6 +16,7 @@ BENCH := .venv-bench
 BUILD := .venv-build
 # What the benchmark measures beside us.
 PEERS := apache-airflow-providers-http airflow-provider-fivetran-async apache-airflow-providers-dbt-cloud
+CHROMIUM := /usr/bin/chromium
 export PIP_CACHE_DIR := $(CURDIR)/.cache/pip
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export UV_CACHE_DIR := $(CURDIR)/.cache/uv
@@ -24,11 +27,14 @@ python = $(shell for python in $(PYTHON) python3 python3.14 python3.13 python3.1
 PYTHON_FOR_3 = $(call python,(3, 11),(3, 15))
 PYTHON_FOR_2 = $(call python,(3, 11),(3, 13))
 
-.PHONY: demo setup test test-airflow-3 test-airflow-2.11 e2e e2e-airflow-3 e2e-airflow-2.11 check docs build \
-	build-airflow-3 build-airflow-2.11 hostile hostile-airflow-3 hostile-airflow-2.11 bench constraints clean
+.PHONY: demo ui setup test test-airflow-3 test-airflow-2.11 e2e e2e-airflow-3 e2e-airflow-2.11 check docs build \
+	build-airflow-3 build-airflow-2.11 hostile hostile-airflow-3 hostile-airflow-2.11 pictures bench constraints clean
 
 demo: $(AIRFLOW_3)/installed
 	$(AIRFLOW_3)/bin/python tools/demo.py
+
+ui: $(AIRFLOW_3)/installed
+	@$(AIRFLOW_3)/bin/python tools/ui.py
 
 setup: $(AIRFLOW_3)/tested $(if $(PYTHON_FOR_2),$(AIRFLOW_2)/tested) $(BUILD)/installed
 
@@ -39,14 +45,14 @@ test-airflow-3: $(AIRFLOW_3)/tested
 
 e2e: e2e-airflow-3 e2e-airflow-2.11
 
-e2e-airflow-3: $(AIRFLOW_3)/tested
+e2e-airflow-3: $(AIRFLOW_3)/tested $(CHROMIUM)
 	$(AIRFLOW_3)/bin/python -m pytest tests/e2e
 
 ifneq ($(PYTHON_FOR_2),)
 test-airflow-2.11: $(AIRFLOW_2)/tested
 	$(AIRFLOW_2)/bin/python -m pytest
 
-e2e-airflow-2.11: $(AIRFLOW_2)/tested
+e2e-airflow-2.11: $(AIRFLOW_2)/tested $(CHROMIUM)
 	$(AIRFLOW_2)/bin/python -m pytest tests/e2e
 
 hostile-airflow-2.11: $(AIRFLOW_2)/tested
@@ -60,6 +66,15 @@ hostile: hostile-airflow-3 hostile-airflow-2.11
 
 hostile-airflow-3: $(AIRFLOW_3)/tested
 	$(AIRFLOW_3)/bin/python -m pytest tests/hostile
+
+pictures: $(AIRFLOW_3)/tested $(CHROMIUM)
+	ANGUS_PICTURES=$(CURDIR)/docs/pictures $(AIRFLOW_3)/bin/python -m pytest tests/e2e/test_browser.py
+
+# The browser of the tests is Debian's; root installs it, anybody else is told its name.
+$(CHROMIUM):
+	@test "$$(id -u)" = 0 || { echo "The browser tests need $(CHROMIUM): install the package chromium."; exit 1; }
+	apt-get update -qq
+	DEBIAN_FRONTEND=noninteractive apt-get install --yes -qq chromium >/dev/null
 
 check: $(AIRFLOW_3)/tested
 	$(AIRFLOW_3)/bin/ruff check
@@ -129,4 +144,4 @@ constraints: $(BUILD)/installed
 compile = $(BUILD)/bin/uv pip compile --quiet --universal --upgrade --no-header --no-annotate --python-version 3.11 -
 
 clean:
-	rm -rf .venv-* .build .cache .demo .airflow .bench
+	rm -rf .venv-* .build .cache .demo .ui .airflow .bench

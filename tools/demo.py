@@ -16,7 +16,7 @@ import sys
 import threading
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from airflow_provider_angus.sandbox import Sandbox
 
@@ -67,7 +67,8 @@ def main() -> int:
             "AIRFLOW_HOME": str(HOME),
             "AIRFLOW__CORE__DAGS_FOLDER": str(ROOT / "example_dags"),
             "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
-            **connections(sandbox),
+            **{f"AIRFLOW_CONN_{id_.upper()}": json.dumps(each) for id_, each in connections(sandbox, HOME).items()},
+            "ANGUS_FOLDER": str(HOME / "audience"),
             "PYTHONPATH": str(HOME / "config"),
             "PYTHONWARNINGS": "ignore",
             "NO_COLOR": "1",
@@ -88,16 +89,11 @@ def main() -> int:
         return code or land_a_week(sandbox, env)
 
 
-def connections(sandbox: Sandbox) -> dict[str, str]:
-    """Return the connections of the example DAGs, as environment variables: the sandbox's cameras and a database."""
-    names = ("ANGUS_DEFAULT", "ANGUS_SHOP_2", "ANGUS_SHOP_3")
-    return {
-        f"AIRFLOW_CONN_{name}": sandbox.connection_json(stream)
-        for name, stream in zip(names, sandbox.streams, strict=True)
-    } | {
-        "AIRFLOW_CONN_AUDIENCE_DB": json.dumps({"conn_type": "sqlite", "host": str(DATABASE)}),
-        "ANGUS_FOLDER": str(HOME / "audience"),
-    }
+def connections(sandbox: Sandbox, home: Path) -> dict[str, dict[str, Any]]:
+    """Return the connections of the example DAGs by ID: the sandbox's cameras, and a database in ``home``."""
+    ids = ("angus_default", "angus_shop_2", "angus_shop_3")
+    cameras = {id_: sandbox.connection(stream) for id_, stream in zip(ids, sandbox.streams, strict=True)}
+    return {**cameras, "audience_db": {"conn_type": "sqlite", "host": str(home / DATABASE.name)}}
 
 
 def land_a_week(sandbox: Sandbox, env: dict[str, str]) -> int:
