@@ -16,10 +16,10 @@ import socket
 import subprocess
 import sys
 import time
-import urllib.error
 import urllib.request
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from demo import COMMANDS, ROOT, connections
 
@@ -144,7 +144,7 @@ def _prepare(home: Path, sandbox: Sandbox, env: dict[str, str], output: object) 
     """Make the database and save the connections, in one process."""
     saved = home / "connections.json"
     saved.touch(mode=0o600)
-    saved.write_text(json.dumps(connections(sandbox, home)))
+    saved.write_text(json.dumps({id_: with_port(each) for id_, each in connections(sandbox, home).items()}))
     commands = [["db", "migrate"], ["connections", "import", "--overwrite", str(saved)]]
     words = [sys.executable, "-c", COMMANDS, json.dumps(commands)]
     try:
@@ -153,6 +153,12 @@ def _prepare(home: Path, sandbox: Sandbox, env: dict[str, str], output: object) 
         saved.unlink()
     if code:
         raise RuntimeError(_end_of_output(home))
+
+
+def with_port(connection: dict[str, Any]) -> dict[str, Any]:
+    """Return a connection whose port stands in the field of its own, where the Test button of Airflow 3.3 needs it."""
+    parts = urlsplit(connection["host"])
+    return connection | {"host": f"{parts.scheme}://{parts.hostname}", "port": parts.port} if parts.port else connection
 
 
 def _wait_for(url: str, process: subprocess.Popen[bytes], home: Path) -> None:

@@ -101,8 +101,6 @@ class Sandbox:
     def connection(self, client_id: str | None = None) -> dict[str, Any]:
         """Return an Airflow connection to the sandbox, as the dict that Airflow reads from JSON.
 
-        It names the port, as one does in Airflow's form, where the Test button of some 3.x needs it.
-
         :param client_id: the stream; the first one if not given.
         :raises KeyError: there is no such stream.
         """
@@ -111,8 +109,7 @@ class Sandbox:
             "conn_type": "angus",
             "login": self.username,
             "password": self.streams[client_id],
-            "host": "http://127.0.0.1",
-            "port": self._server.server_address[1],
+            "host": self.url,
             "extra": {"client_id": client_id, "console_url": self.url},
         }
 

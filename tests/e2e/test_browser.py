@@ -114,7 +114,7 @@ def photograph() -> Callable[..., None]:
 
 def filled_in(angus: Sandbox) -> dict[str, dict[str, str]]:
     """Return what a person types, by section and label; the port too, which Airflow 3.3's Test button needs."""
-    connection = angus.connection()
+    connection = ui.with_port(angus.connection())
     return {
         "Standard": {
             SHOWN_LABELS["host"]: connection["host"],
