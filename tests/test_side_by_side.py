@@ -313,17 +313,16 @@ def test_a_task_of_several_streams_that_is_killed_leaves_no_thread_and_no_socket
         assert connections_to(paged) == 0
 
 
-def test_several_streams_share_sixteen_requests(paged: Paged, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_several_streams_share_the_requests_of_one_task(paged: Paged, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fetching, "STREAMS_AT_ONCE", 6)
     shops = [f"shop_{number}" for number in range(3)]
     for shop, client_id in zip(shops, paged.streams, strict=True):
         monkeypatch.setenv(f"AIRFLOW_CONN_{shop.upper()}", paged.connection_json(client_id))
-    together = threading.Barrier(2)
-    paged.before = lambda page: page == 1 or together.wait(20)
+    # Slow enough for all to be under way that may be.
+    paged.before = lambda _: time.sleep(0.1)
     wholes = list(Streams(shops, metrics="passing_by", interval=HOURS, time="by_hour"))
     assert [len(whole.rows) for whole in wholes] == [26] * 3
-    # Two pages of each of the three.
-    assert 2 <= paged.most <= 6
+    assert 3 < paged.most <= 6
 
 
 def test_a_question_that_is_cancelled_leaves_no_task_and_no_socket(
