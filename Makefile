@@ -64,7 +64,9 @@ endif
 
 hostile: hostile-airflow-3 hostile-airflow-2.11
 
-hostile-airflow-3: $(AIRFLOW_3)/tested
+# Where atheris or what pip-audit asks cannot be reached, the tests of them say so.
+hostile-airflow-3: $(AIRFLOW_3)/tested $(BUILD)/installed
+	-$(AIRFLOW_3)/bin/python -m pip install --quiet --only-binary :all: --constraint constraints/airflow-3.txt atheris
 	$(AIRFLOW_3)/bin/python -m pytest tests/hostile
 
 pictures: $(AIRFLOW_3)/tested $(CHROMIUM)
@@ -123,7 +125,7 @@ $(BENCH)/installed: constraints/airflow-3.txt pyproject.toml
 $(BUILD)/installed: constraints/build.txt
 	$(if $(PYTHON_FOR_3),,$(error Python 3.11 or newer is needed and not on the PATH))
 	$(PYTHON_FOR_3) -m venv --clear $(@D)
-	$(@D)/bin/python -m pip install --quiet --constraint $< hatchling pytest twine uv
+	$(@D)/bin/python -m pip install --quiet --constraint $< hatchling pip-audit pytest twine uv
 	touch $@
 
 , := ,
@@ -137,9 +139,9 @@ endef
 
 # What a fresh machine installs next year is what was tested today: names and versions, renewed by hand.
 constraints: $(BUILD)/installed
-	echo "apache-airflow>=3 $(PEERS) hatchling editables" | tr ' ' '\n' | $(compile) --all-extras pyproject.toml --output-file constraints/airflow-3.txt
+	echo "apache-airflow>=3 $(PEERS) atheris;python_version<'3.14' hatchling editables" | tr ' ' '\n' | $(compile) --all-extras pyproject.toml --output-file constraints/airflow-3.txt
 	echo "apache-airflow~=2.11.0 hatchling editables" | tr ' ' '\n' | $(compile) --all-extras pyproject.toml --output-file constraints/airflow-2.11.txt
-	echo "hatchling pytest twine uv" | tr ' ' '\n' | $(compile) --output-file constraints/build.txt
+	echo "hatchling pip-audit pytest twine uv" | tr ' ' '\n' | $(compile) --output-file constraints/build.txt
 
 compile = $(BUILD)/bin/uv pip compile --quiet --universal --upgrade --no-header --no-annotate --python-version 3.11 -
 
