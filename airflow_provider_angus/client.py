@@ -57,11 +57,19 @@ class _Session(requests.Session):
         # An auth of its own, even an idle one, keeps requests from putting a .netrc entry in place of our header.
         self.auth = lambda prepared: prepared
         self._adapter = _Adapter()
+        self._environment: dict[str, Any] = {}
         self.mount("http://", self._adapter)
         self.mount("https://", self._adapter)
 
     def get_redirect_target(self, resp: requests.Response) -> None:
         """Name none: else requests reads a redirect's body without our deadline, and fails on a strange Location."""
+
+    def merge_environment_settings(self, url: Any, *args: Any, **kwargs: Any) -> Any:
+        """Read the environment's proxies once, for that takes as long as to make rows of a page."""
+        where = str(url).partition("?")[0]
+        if where not in self._environment:
+            self._environment[where] = super().merge_environment_settings(url, *args, **kwargs)
+        return self._environment[where]
 
     def break_off(self) -> None:
         """End what another thread waits for: to it, the other side is gone."""
