@@ -78,24 +78,26 @@ class AngusAsyncClient:
         """
         pages = Pages(self.stream, metrics, interval, time, window)
         rows: list[Row] = []
-        under_way: deque[asyncio.Task[dict[str, Any]]] = deque()
+        under_way: deque[Awaitable[dict[str, Any]]] = deque()
         try:
             while not pages.finished:
                 while len(under_way) < self._settings.concurrency and (flow := pages.ask()):
-                    under_way.append(asyncio.ensure_future(self._run(flow)))
+                    # A page that comes alone needs no task.
+                    fetched = self._run(flow)
+                    under_way.append(asyncio.ensure_future(fetched) if pages.page else fetched)
                 try:
-                    answer = await under_way[0]
+                    answer = await under_way.popleft()
                 except AngusError as error:
-                    under_way.popleft()
                     pages.take_error(error)
                 else:
-                    under_way.popleft()
-                    await turn()
+                    if pages.page:
+                        await turn()
                     rows += pages.take(answer)
         finally:
-            for task in under_way:
+            tasks = [each for each in under_way if isinstance(each, asyncio.Task)]
+            for task in tasks:
                 task.cancel()
-            await asyncio.gather(*under_way, return_exceptions=True)
+            await asyncio.gather(*tasks, return_exceptions=True)
         return rows
 
     async def _run(self, flow: Flow[T]) -> T:
