@@ -18,10 +18,10 @@ NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 DAY = Interval(NOON, NOON + timedelta(days=1))
 HOUR = Interval(NOON, NOON + timedelta(hours=1))
 
-counts = st.integers(-(2**63) + 1, 2**63 - 1)
+counts = st.integers(0, 2**63 - 1)
 numbers = st.none() | counts
 # Larger whole numbers are no floats; nobody stops for 285 million years.
-means = st.none() | st.integers(-(2**53), 2**53) | st.floats(allow_nan=False, allow_infinity=False)
+means = st.none() | st.integers(0, 2**53) | st.floats(0, allow_nan=False, allow_infinity=False)
 metric_lists = st.lists(st.sampled_from(sorted(METRICS)), min_size=1, unique=True).map(check_metrics)
 
 
@@ -81,7 +81,7 @@ def test_counts_that_came_as_floats_are_counts_and_means_that_came_whole_are_flo
     assert (repr(fit["passing_by"]), repr(fit["stop_time"])) == ("4", "4.0")
 
 
-@pytest.mark.parametrize("count", [4.5, 2**63, -(2**63) - 1, float("nan"), float("inf"), 1e300])
+@pytest.mark.parametrize("count", [4.5, 2**63, float("nan"), float("inf"), 1e300])
 def test_a_count_that_a_table_would_have_to_change_is_an_error(count: float) -> None:
     row = read_row("camera", ["passing_by"], HOUR, {"passing_by": {"value": count}})
     with pytest.raises(AngusResponseError, match="passing_by is .* where a count is documented"):
