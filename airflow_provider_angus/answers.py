@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
@@ -17,7 +17,7 @@ from airflow_provider_angus.exceptions import AngusResponseError, AngusUnavailab
 from airflow_provider_angus.hiding import HoldsSecrets, hidden
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Collection, Mapping
 
 #: How much of the API's own words a message quotes, in characters.
 WORDS_QUOTED = 300
@@ -45,6 +45,11 @@ class Request(HoldsSecrets):
         """What it tells the server and nobody else may see."""
         return [secret for secret in (self.token, (self.body or {}).get("access_token")) if secret]
 
+    @property
+    def has_range(self) -> bool:
+        """Whether it asks for a time that could be shorter."""
+        return "from_date" in self.params
+
     def __str__(self) -> str:
         """Return method and URL: all of a request that may stand in a message."""
         return f"{self.method} {self.url}"
@@ -57,11 +62,13 @@ class Answer:
     :param status: the status code.
     :param headers: looked up without regard to case.
     :param body: its bytes, decompressed.
+    :param secrets: what it may have echoed and no message may show, see :func:`hidden`.
     """
 
     status: int
     headers: Mapping[str, str] = field(repr=False)
     body: bytes = field(repr=False)
+    secrets: Collection[str] = field(default=(), repr=False)
 
 
 def raise_if_unavailable(request: Request, answer: Answer) -> None:
@@ -73,7 +80,7 @@ def raise_if_unavailable(request: Request, answer: Answer) -> None:
         words = words_of(masked(request, answer))
         error = AngusUnavailableError(f"{request} was answered {answer.status}: {words}")
         error.retry_after = _retry_after(answer)
-        error.timed_out = answer.status == 504  # noqa: PLR2004 (as above)
+        error.timed_out = answer.status == 504 and request.has_range  # noqa: PLR2004 (as above)
         raise error
 
 
@@ -82,7 +89,7 @@ def unexpected(request: Request, answer: Answer, setting: str) -> AngusResponseE
 
     :param setting: the connection's field that says where the request went.
     """
-    location = one_line(hidden(answer.headers.get("Location", ""), request.secrets))
+    location = one_line(hidden(answer.headers.get("Location", ""), answer.secrets))
     to = f" to {location[:WORDS_QUOTED]}" if location else ""
     return AngusResponseError(
         f"{request} was answered {answer.status}{to}: {words_of(answer)} "
@@ -112,7 +119,7 @@ def json_object(request: Request, answer: Answer, *, quoted: bool = True) -> dic
             f"{request} was answered {answer.status} with what is not JSON ({error}): {words}"
         ) from error
     if not isinstance(value, dict):
-        what = kind(value) if quoted or value is None else type(value).__name__
+        what = hidden(kind(value), answer.secrets) if quoted or value is None else type(value).__name__
         raise AngusResponseError(f"{request} was answered {answer.status} with {what}, not an object.")
     return value
 
@@ -148,14 +155,17 @@ def _parsed(body: bytes) -> Any:
 
 
 def masked(request: Request, answer: Answer) -> Answer:
-    """Return an answer without the request's secrets that it may have echoed: whatever is made of it shows none."""
-    return hidden_in(answer, request.secrets)
+    """Return an answer of which no message shows the request's secrets, that it may have echoed."""
+    return replace(answer, secrets=[*answer.secrets, *request.secrets])
 
 
-def hidden_in(answer: Answer, secrets: Iterable[str]) -> Answer:
-    """Return an answer whose body does not show these secrets, see :func:`hidden`."""
-    body = hidden(answer.body.decode(errors="surrogateescape"), secrets).encode(errors="surrogateescape")
-    return Answer(answer.status, answer.headers, body)
+def without_token(request: Request, answer: Answer) -> Answer:
+    """Return an answer whose very body does not show the request's token: its data goes where everybody may look.
+
+    A token is long and random; of a shorter secret, data might hold the letters by chance.
+    """
+    text = answer.body.decode(errors="surrogateescape")
+    return replace(answer, body=hidden(text, [request.token or ""]).encode(errors="surrogateescape"))
 
 
 def one_line(text: str) -> str:
@@ -168,11 +178,12 @@ def words_of(answer: Answer) -> str:
     try:
         said = _parsed(answer.body)
     except (ValueError, RecursionError):
-        said = answer.body[: 4 * WORDS_QUOTED].decode(errors="replace")
+        # More than is quoted, so that no secret is cut in two before it is hidden.
+        said = answer.body[: 64 * WORDS_QUOTED].decode(errors="replace")
     if isinstance(said, dict):
         fields = (_field_words(name, value) for name, value in said.items())
         said = ": ".join(fields) if said.keys() <= {"code", "message"} else " ".join(fields)
-    words = one_line(str(said)) or "(nothing)"
+    words = one_line(hidden(str(said), answer.secrets)) or "(nothing)"
     words = words if len(words) <= WORDS_QUOTED else words[:WORDS_QUOTED] + "…"
     return words if words[-1] in ".!?…" else words + "."
 

@@ -14,12 +14,14 @@ import ssl
 import time
 from collections import deque
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+from urllib.request import getproxies
 
 import httpx
 import tenacity
 
-from airflow_provider_angus.answers import Answer, hidden_in, one_line, raise_if_unavailable, unusable
+from airflow_provider_angus.answers import Answer, one_line, raise_if_unavailable, unusable
 from airflow_provider_angus.bodies import ENCODING, Body, BodyError
+from airflow_provider_angus.connection import is_elsewhere
 from airflow_provider_angus.exceptions import AngusAuthError, AngusError, AngusUnavailableError
 from airflow_provider_angus.hiding import hidden
 from airflow_provider_angus.protocol import Alone, Pages, Stream
@@ -138,9 +140,8 @@ class AngusAsyncClient:
                     answer = await _exchange(http, request, self._settings.proxy_secrets)
             except TimeoutError as error:
                 too_slow = AngusUnavailableError(f"{request} was not answered within {seconds:g} s.")
-                too_slow.timed_out = True
+                too_slow.timed_out = request.has_range
                 raise too_slow from error
-        answer = hidden_in(answer, self._settings.proxy_secrets)
         raise_if_unavailable(request, answer)
         return answer
 
@@ -165,19 +166,21 @@ async def _exchange(http: httpx.AsyncClient, request: Request, secrets: list[str
             body = Body(response.headers.get("Content-Encoding"))
             async for chunk in response.aiter_raw():
                 body.feed(chunk)
-            return Answer(response.status_code, response.headers, body.whole())
+            return Answer(response.status_code, response.headers, body.whole(), secrets)
     except BodyError as error:
         raise unusable(request, error) from error
     except (httpx.InvalidURL, ValueError, ExceptionGroup) as error:
         # A host name that is none is a ValueError, a port that is none comes in a group.
         raise AngusAuthError(f"{request} cannot be sent, check the connection's URLs and proxy: {error}") from error
     except httpx.TransportError as error:
-        said = one_line(str(error)).rstrip(".") or type(error).__name__
-        reason = hidden(said, secrets)
-        if begun:
-            raise broken_off(request, reason) from error
-        # Where a proxy has said its password, the cause says it too.
-        raise AngusUnavailableError(f"{request} got no answer: {reason}.") from (error if reason == said else None)
+        failure = error
+    # Not where it was caught: where a server has said a secret, neither cause nor context may say it too.
+    said = one_line(str(failure)).rstrip(".") or type(failure).__name__
+    reason = hidden(said, [*request.secrets, *secrets])
+    cause = failure if reason == said else None
+    if begun:
+        raise broken_off(request, reason) from cause
+    raise AngusUnavailableError(f"{request} got no answer: {reason}.") from cause
 
 
 class _Shared:
@@ -244,6 +247,8 @@ class _Pool:
     @contextlib.asynccontextmanager
     async def lent(self) -> AsyncIterator[httpx.AsyncClient]:
         http = self._idle.pop()[1] if self._idle else await self._new()
+        # Of whoever asked before.
+        http.cookies.clear()
         try:
             yield http
         finally:
@@ -257,7 +262,10 @@ class _Pool:
             self._tls = asyncio.ensure_future(asyncio.to_thread(self._read_tls))
         try:
             tls = await asyncio.shield(self._tls)
-            return httpx.AsyncClient(verify=tls, proxy=self._proxy, timeout=None)  # noqa: S113 (_send's)
+            # To this machine, in clear: not by way of another, whatever the environment says.
+            far = [proxy for name, proxy in getproxies().items() if name in {"http", "all"} and is_elsewhere(proxy)]
+            direct = {"http://": None} if far and not self._proxy else None
+            return httpx.AsyncClient(verify=tls, proxy=self._proxy, mounts=direct, timeout=None)  # noqa: S113 (_send's)
         except (OSError, ValueError, ImportError, httpx.InvalidURL) as error:
             self._tls = None
             raise AngusAuthError(

@@ -31,7 +31,7 @@ class Body:
     def __init__(self, encoding: str | None) -> None:
         encoding = (encoding or "identity").strip().lower()
         if encoding not in {ENCODING, "identity"}:
-            raise BodyError(f"it is packed as {encoding[:50]!r}, which nobody asked for")
+            raise BodyError("it is packed in a way that nobody asked for")
         self._unpacker = zlib.decompressobj(_GZIP) if encoding == ENCODING else None
         self._body = bytearray()
         self._empty = True
@@ -49,6 +49,8 @@ class Body:
                 self._body += self._unpacker.decompress(data, LARGEST + 1 - len(self._body))
             except zlib.error as error:
                 raise BodyError(f"it is no gzip ({error})") from error
+            if self._unpacker.unused_data:
+                raise BodyError("something follows its gzip")
         if len(self._body) > LARGEST:
             raise BodyError(f"it is larger than {LARGEST >> 20} MiB")
 
@@ -57,6 +59,6 @@ class Body:
 
         :raises BodyError: what was packed is not there to its end.
         """
-        if self._unpacker is not None and not self._empty and (not self._unpacker.eof or self._unpacker.unused_data):
+        if self._unpacker is not None and not self._empty and not self._unpacker.eof:
             raise BodyError("its gzip has no end")
         return bytes(self._body)

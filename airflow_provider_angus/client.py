@@ -17,7 +17,7 @@ import requests
 import tenacity
 import urllib3
 
-from airflow_provider_angus.answers import Answer, hidden_in, one_line, raise_if_unavailable, unusable
+from airflow_provider_angus.answers import Answer, one_line, raise_if_unavailable, unusable
 from airflow_provider_angus.bodies import ENCODING, Body, BodyError
 from airflow_provider_angus.exceptions import AngusAuthError, AngusError, AngusUnavailableError
 from airflow_provider_angus.hiding import hidden
@@ -153,6 +153,7 @@ class AngusClient:
     def read(self, pages: Pages) -> Generator[list[Row], None, None]:
         """Yield the rows of each page, in order; those after the first are fetched side by side.
 
+        Where windows have become shorter it yields no rows, so that whoever reads can say so.
         No more than :attr:`concurrency` pages are under way or in memory. Who closes the generator, or gets an error
         of it, leaves nothing under way.
 
@@ -174,6 +175,7 @@ class AngusClient:
                     answer = under_way.popleft()()
                 except AngusError as error:
                     pages.take_error(error)
+                    yield []
                 else:
                     yield pages.take(answer)
         finally:
@@ -234,7 +236,10 @@ class AngusClient:
                 allow_redirects=False,
                 stream=True,
             ) as response:
-                answer = Answer(response.status_code, response.headers, self._read(request, response))
+                body = self._read(request, response)
+                return Answer(response.status_code, response.headers, body, self._settings.proxy_secrets)
+        except requests.ConnectTimeout as error:
+            raise self._too_slow(request, connected=False) from error
         except requests.Timeout as error:
             raise self._too_slow(request) from error
         except _UNSENDABLE as error:
@@ -242,12 +247,15 @@ class AngusClient:
             reason = re.sub(r"//[^/@\s]*@", "//***@", str(error))
             raise AngusAuthError(f"{request} cannot be sent, check the connection's URLs and proxy: {reason}") from None
         except requests.RequestException as error:
-            reason = hidden(said := _cause(error), self._settings.proxy_secrets)
-            # Where a proxy has said its password, the cause says it too.
-            raise AngusUnavailableError(f"{request} got no answer: {reason}.") from (error if reason == said else None)
+            failure = error
         except OSError as error:
             raise AngusAuthError(f"{request} cannot be sent, check the connection's verify: {error}") from error
-        return hidden_in(answer, self._settings.proxy_secrets)
+        # Not where it was caught: where a server has said a secret, neither cause nor context may say it too.
+        reason = hidden(said := _cause(failure), self._secrets(request))
+        raise AngusUnavailableError(f"{request} got no answer: {reason}.") from (failure if reason == said else None)
+
+    def _secrets(self, request: Request) -> list[str]:
+        return [*request.secrets, *self._settings.proxy_secrets]
 
     def _read(self, request: Request, response: requests.Response) -> bytes:
         try:
@@ -260,11 +268,13 @@ class AngusClient:
         except urllib3.exceptions.ReadTimeoutError as error:
             raise self._too_slow(request) from error
         except urllib3.exceptions.HTTPError as error:
-            raise broken_off(request, _cause(error)) from error
+            failure = error
+        reason = hidden(said := _cause(failure), self._secrets(request))
+        raise broken_off(request, reason) from (failure if reason == said else None)
 
-    def _too_slow(self, request: Request) -> AngusUnavailableError:
+    def _too_slow(self, request: Request, *, connected: bool = True) -> AngusUnavailableError:
         error = AngusUnavailableError(f"{request} was not answered within {self._settings.timeout:g} s.")
-        error.timed_out = True
+        error.timed_out = connected and request.has_range
         return error
 
 

@@ -48,7 +48,7 @@ class Settings:
     :param credentials: of one stream.
     :param data_url: of the data API, without a slash at the end.
     :param console_url: of the console, the same.
-    :param timeout: seconds that one whole answer may take.
+    :param timeout: seconds that one whole answer may take from when it is asked for, and connecting before that.
     :param verify: whether to verify TLS certificates, or the path of a CA bundle to verify them with.
     :param proxy: the URL of an HTTP proxy, or None: as the environment says.
     :param concurrency: how many pages of one question are asked for at once at most.
@@ -111,7 +111,7 @@ def read_settings(connection: AirflowConnection, extra: Mapping[str, Any]) -> Se
     if missing := [label for label, value in required.items() if not value]:
         raise wrong(f"is incomplete, fill in: {', '.join(missing)}")
     try:
-        return Settings(
+        settings = Settings(
             credentials=Credentials(username, client_id, access_token),
             data_url=_with_port(_url("Host", (connection.host or "").strip() or DATA_URL), connection.port),
             console_url=_url("console_url", text("console_url") or CONSOLE_URL),
@@ -122,6 +122,15 @@ def read_settings(connection: AirflowConnection, extra: Mapping[str, Any]) -> Se
         )
     except ValueError as error:
         raise wrong(f"cannot be used: {error}") from error
+    if settings.proxy and is_elsewhere(settings.proxy) and "http:" in settings.data_url + settings.console_url:
+        raise wrong("cannot be used: a URL is http, which is for this machine alone, and the proxy is on another")
+    return settings
+
+
+def is_elsewhere(url: str) -> bool:
+    """Return whether a URL leads to another machine, where what travels in clear must not go."""
+    parts = _split(url if "://" in url else f"http://{url}")
+    return parts is not None and not _is_loopback(parts.hostname or "")
 
 
 def _url(name: str, value: str) -> str:

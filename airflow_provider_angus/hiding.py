@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import html
 import json
+import re
 from typing import TYPE_CHECKING, NoReturn
 from urllib.parse import quote, quote_plus
 
@@ -41,7 +42,8 @@ def hidden(text: str, secrets: Iterable[str]) -> str:
 
 def in_urls(secret: str) -> set[str]:
     """Return how URLs write a secret."""
-    return {quote(secret), quote(secret, safe=""), quote_plus(secret)}
+    usual = {quote(secret), quote(secret, safe=""), quote_plus(secret)}
+    return usual | {re.sub("%..", lambda code: code[0].lower(), text) for text in usual}
 
 
 def _writings(secret: str) -> set[str]:

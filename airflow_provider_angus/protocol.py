@@ -19,7 +19,16 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from airflow_provider_angus.answers import Request, is_json_object, json_object, kind, masked, unexpected, words_of
+from airflow_provider_angus.answers import (
+    Request,
+    is_json_object,
+    json_object,
+    kind,
+    masked,
+    unexpected,
+    without_token,
+    words_of,
+)
 from airflow_provider_angus.entities import check_metrics, check_time, count_buckets, read_bucket_key, read_row
 from airflow_provider_angus.exceptions import AngusAuthError, AngusRequestError, AngusResponseError
 from airflow_provider_angus.hiding import HoldsSecrets
@@ -103,7 +112,7 @@ class Stream:
             answer = masked(request, (yield request))
         match answer.status:
             case 200:
-                return json_object(request, answer)
+                return json_object(request, without_token(request, answer))
             case 401 | 403:
                 new = ", also with a new token" if answer.status == 401 else ""  # noqa: PLR2004 (as above)
                 raise AngusAuthError(

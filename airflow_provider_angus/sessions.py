@@ -10,11 +10,14 @@ import socket
 import time
 from contextlib import suppress
 from http.client import HTTPResponse
+from http.cookiejar import DefaultCookiePolicy
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
 import requests
 from requests.adapters import HTTPAdapter
+
+from airflow_provider_angus.connection import is_elsewhere
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,6 +30,8 @@ class Session(requests.Session):
         super().__init__()
         # An auth of its own, even an idle one, keeps requests from putting a .netrc entry in place of our header.
         self.auth = lambda prepared: prepared
+        # Whoever else asks this server is nobody's session.
+        self.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
         self._adapter = _Adapter()
         self.mount("http://", self._adapter)
         self.mount("https://", self._adapter)
@@ -36,7 +41,14 @@ class Session(requests.Session):
         """Look into the environment once: requests looks for proxies twice a request, which is a tenth of its time."""
         asked = (url.partition("?")[0], str(proxies), verify)
         if asked not in self._environment:
-            self._environment[asked] = super().merge_environment_settings(url, proxies, stream, verify, cert)
+            own = dict(proxies or {})
+            found = super().merge_environment_settings(url, proxies, stream, verify, cert)
+            if url.startswith("http:"):
+                # To this machine, in clear: not by way of another.
+                found["proxies"] = {
+                    name: proxy for name, proxy in found["proxies"].items() if name in own or not is_elsewhere(proxy)
+                }
+            self._environment[asked] = found
         return self._environment[asked].copy()
 
     def get_redirect_target(self, resp: requests.Response) -> None:
@@ -117,4 +129,6 @@ class _Connection:
 
 def _shut(connected: socket.socket) -> None:
     with suppress(OSError):
-        connected.shutdown(socket.SHUT_RDWR)
+        # The plain socket's own way: an SSLSocket would forget first that what is sent must be encrypted, and TLS to a
+        # proxy is no socket at all.
+        socket.socket.shutdown(getattr(connected, "socket", connected), socket.SHUT_RDWR)

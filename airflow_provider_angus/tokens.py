@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 #: A token is not used any more this long before its ``exp``, in seconds.
 TOKEN_MARGIN = 60.0
 
+#: Header, payload, signature; and how long the last one is at least, in characters.
+_JWT_PARTS, _SIGNATURE = 3, 20
+
 
 class TokenCache(HoldsSecrets):
     """The tokens of one process, each kept under a digest of the console URL and the credentials it was got with.
@@ -44,7 +47,8 @@ class TokenCache(HoldsSecrets):
     def drop(self, key: str, token: str) -> None:
         """Forget a refused token; a newer one that somebody put in its place stays."""
         if self._tokens.get(key, (None, None))[0] == token:
-            del self._tokens[key]
+            # Another thread may have been faster.
+            self._tokens.pop(key, None)
 
     def clear(self) -> None:
         """Forget all tokens."""
@@ -59,7 +63,8 @@ def secret_part(token: str) -> str:
 
     :param token: as the console gave it.
     """
-    return token.rpartition(".")[2] or token
+    parts = token.split(".")
+    return parts[2] if len(parts) == _JWT_PARTS and len(parts[2]) >= _SIGNATURE else token
 
 
 def _expiry(token: str) -> float | None:

@@ -22,11 +22,15 @@ if TYPE_CHECKING:
 #: A range of no more buckets is not halved when it is not answered in time: it is not its length that takes the time.
 SHORT = 100
 
+#: How often a range is halved for a time-out: a server that is away answers no shorter one either.
+TIMES_OUT = 2
+
 _RANGE = re.compile(r"range|period|interval|span|window|dates?\b|days?\b|hours?\b|buckets?\b|results?\b", re.IGNORECASE)
 _EXCESS = re.compile(
-    r"\b(too (long|large|big|wide|many|much)|exceed\w*|max(imum)?|limit\w*|at most|longer|larger|more than)\b",
+    r"\b(too (long|large|big|wide|many|much)|exceed\w*|max(imum)?|limit\w*|longer|larger|(at most|more than) \d+)\b",
     re.IGNORECASE,
 )
+_OTHER = re.compile(r"\b(requests?|calls?|rate|quota|metrics?)\b", re.IGNORECASE)
 
 
 def check_window(window: object) -> None:
@@ -44,8 +48,8 @@ def says_too_long(words: str) -> bool:
 
     :param words: the code and message of an answer with 400.
     """
-    words = words.replace("_", " ")
-    return bool(_RANGE.search(words) and _EXCESS.search(words))
+    words = re.sub(r"\b(from|to) date\b", "", words.replace("_", " "), flags=re.IGNORECASE)
+    return not _OTHER.search(words) and bool(_RANGE.search(words) and _EXCESS.search(words))
 
 
 class Windows:
@@ -62,6 +66,7 @@ class Windows:
         check_window(window)
         self._end, self._time, self._length = interval.end, time, BUCKET_LENGTHS[time]
         self._buckets = None if window is None or self._length is None else max(1, window // self._length)
+        self._times_out = 0
         self.now = self._from(interval.start)
 
     @property
@@ -83,7 +88,8 @@ class Windows:
             return False
         buckets = -((bucket_at(self.now.start, self._time).start - self.now.end) // self._length)
         if isinstance(error, AngusUnavailableError):
-            long = error.timed_out and buckets > SHORT
+            long = error.timed_out and buckets > SHORT and self._times_out < TIMES_OUT
+            self._times_out += long
         else:
             long = isinstance(error, AngusRequestError) and error.range_too_long and buckets > 1
         if long:

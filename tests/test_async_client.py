@@ -9,6 +9,7 @@ import threading
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
@@ -431,3 +432,34 @@ def test_a_ca_bundle_that_is_put_right_is_read_anew(sandbox: Sandbox, tmp_path: 
         assert len(await ask(settings)) == 1
 
     run(main(settings_of(sandbox, verify=str(bundle))))
+
+
+def test_cookies_of_one_stream_are_not_sent_for_another(sandbox: Sandbox) -> None:
+    cookies: list[str | None] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            cookies.append(self.headers["Cookie"])
+            body = b'{"token": "abc.def.ghi", "entities": {}, "total_results": 0, "nb_of_pages": 1}'
+            self.send_response(200)
+            self.send_header("Set-Cookie", "sessionid=of-somebody; Path=/")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        do_GET = do_POST  # noqa: N815 (the base class's names)
+
+        def log_message(self, *_: object) -> None:
+            """Stay silent."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+    try:
+        url = f"http://127.0.0.1:{server.server_address[1]}"
+        for ask_so in (ask_triggerer, ask_worker):
+            for client_id in list(sandbox.streams)[:2]:
+                assert ask_so(settings_of(sandbox, client_id, console_url=url, data_url=url)) == []
+    finally:
+        server.shutdown()
+        server.server_close()
+    assert cookies == [None] * 8

@@ -346,6 +346,29 @@ def test_a_server_that_echoes_a_secret_does_not_bring_it_into_an_error(
     asker.fail(AngusError)
 
 
+@pytest.mark.parametrize("escaped", ["{0}\\u00{1:02x}{2}", "{0}\\u00{1:02X}{2}"])
+def test_a_secret_that_json_writes_in_another_way_is_hidden_too(escaped: str, asker: Asker, sandbox: Sandbox) -> None:
+    asker.ask()
+    token = asker.tokens[0]
+    body = f'{{"message": "You sent {escaped.format(token[:-1], ord(token[-1]), "")}"}}'
+    sandbox.fail_next(404, on="entities", body=body)
+    assert "You sent ***" in asker.fail(AngusResponseError)
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        "SSH {}\r\n\r\n",
+        "HTTP/1.1 200 {}\r\nContent-Length: 9\r\n\r\n{{}}",
+        "HTTP/1.1 200 OK\r\nContent-Encoding: {}\r\n\r\n",
+    ],
+)
+def test_what_is_hardly_http_shows_no_secret_either(raw: str, sandbox: Sandbox) -> None:
+    secret = sandbox.connection()["password"]
+    with serving(raw.format(secret).encode()) as (_, url):
+        Asker(settings_of(sandbox, console_url=url)).fail(AngusError)
+
+
 @pytest.mark.parametrize("endpoint", ["token", "entities"])
 @pytest.mark.parametrize("location", ["http://[bad", "http://\xff\xfe", "/elsewhere", "{elsewhere}/steal"])
 @pytest.mark.parametrize("status", [301, 302, 307, 308])

@@ -264,5 +264,14 @@ def test_no_repr_shows_a_secret() -> None:
 
 def test_a_proxy_s_password_is_what_it_means_in_its_url() -> None:
     assert read({"proxy": "http://me:p%2Fw@proxy.example"}).proxy_secrets == ["p/w"]
-    assert read({"proxy": "http://me:p%2Fw@proxy.example"}).to_mask == {"p/w", "p%2Fw", "bWU6cC93"}
+    assert read({"proxy": "http://me:p%2Fw@proxy.example"}).to_mask == {"p/w", "p%2Fw", "p%2fw", "bWU6cC93"}
     assert read({"proxy": "http://proxy.example"}).proxy_secrets == read({}).proxy_secrets == []
+
+
+@pytest.mark.parametrize("url", ["host", "console_url"])
+def test_what_travels_in_clear_goes_by_no_proxy_on_another_machine(url: str) -> None:
+    given = {"host": "http://127.0.0.1:9"} if url == "host" else {}
+    extra = {"proxy": "http://proxy.example:3128"} | ({} if given else {"console_url": "http://localhost:9"})
+    with pytest.raises(AngusAuthError, match="a URL is http"):
+        read(extra, **given)
+    assert read(extra | {"proxy": "http://127.0.0.1:3128"}, **given).proxy == "http://127.0.0.1:3128"

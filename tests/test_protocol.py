@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 from contextlib import suppress
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
+import jwt
 import pytest
 from dialogue import (
     DAY,
@@ -33,9 +35,10 @@ from airflow_provider_angus.exceptions import (
     AngusError,
     AngusRequestError,
     AngusResponseError,
+    AngusUnavailableError,
 )
 from airflow_provider_angus.interval import Interval
-from airflow_provider_angus.protocol import Pages
+from airflow_provider_angus.protocol import Credentials, Pages, Stream
 from airflow_provider_angus.tokens import TokenCache
 
 # What is sent
@@ -379,3 +382,40 @@ def test_the_rows_of_consecutive_intervals_partition_time_though_each_answer_rea
             starts += [row["bucket_start"] for row in drive(next_page(question), *login, answer(200, body))]
         assert question.finished
     assert starts == [start.isoformat() for start in bucket_starts(Interval(edges[0], edges[-1]), "by_hour")]
+
+
+def test_what_no_message_may_show_is_not_taken_out_of_data() -> None:
+    # A proxy's password and an access token that honest answers hold by chance.
+    tokens = TokenCache()
+    chance = Stream(Credentials("me", "like-the-stream", "like-the-stream"), "https://c", "https://d", tokens)
+    jwt_of_it = jwt.encode({"client_id": "like-the-stream"}, "k" * 32)
+    asked: list[Request] = []
+    honest = replace(answer(200, PAGE), secrets=["passing_by", "entities"])
+    flow = next_page(Pages(chance, "passing_by", DAY, "by_day"))
+    (row,) = drive(flow, answer(200, {"token": jwt_of_it}), honest, asked=asked)
+    assert (row["passing_by"], asked[1].token) == (3, jwt_of_it)
+
+
+def test_a_token_that_comes_as_data_is_hidden_in_it(signed_in: TokenCache) -> None:
+    asked: list[Request] = []
+    drive(next_page(pages(tokens=signed_in)), answer(200, PAGE), asked=asked)
+    told = PAGE | {"entities": {"2017-09-03T00:00:00Z": {"news": {"is": asked[0].token}}}}
+    (row,) = drive(next_page(pages(tokens=signed_in)), answer(200, told))
+    assert row["news_is"] == "***"
+
+
+def test_a_time_out_halves_a_long_range_twice_at_most_and_only_one_of_pages(signed_in: TokenCache) -> None:
+    year = pages("by_hour", Interval(THIRD, THIRD + timedelta(days=365)), signed_in)
+    error = AngusUnavailableError("too slow")
+    year.ask()
+    with pytest.raises(AngusUnavailableError):
+        year.take_error(error)
+    error.timed_out = True
+    for hours in (4380, 2190):
+        year.take_error(error)
+        assert year.interval.end - year.interval.start == timedelta(hours=hours)
+        year.ask()
+    with pytest.raises(AngusUnavailableError):
+        year.take_error(error)
+    assert Request("GET", "https://d", {"from_date": "x"}).has_range
+    assert not Request("POST", "https://c", body={}).has_range

@@ -153,6 +153,10 @@ def test_a_refusal_that_speaks_of_a_range_that_is_too_long_is_one(words: str) ->
         "invalid_date: from_date is after to_date.",
         "ordered: This 400 was ordered from the sandbox.",
         "too_many_metrics: At most 3.",
+        "rate_limit: At most 100 requests per hour.",
+        "quota: The limit of the day; try again in more than 3 hours.",
+        "invalid_date: from_date is more than to_date.",
+        "at most 3 metrics per date",
     ],
 )
 def test_another_refusal_is_not(words: str) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 import pytest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator, Iterator
 
 PATHS = ("operator", "poke", "trigger", "test_connection", "to file", "to SQL")
 
@@ -20,6 +20,17 @@ class Tell(Protocol):
 
 
 _SURVIVED = pytest.StashKey[dict[str, dict[str, Counter[str]]]]()
+
+
+_PASSED = pytest.StashKey[bool]()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    if report.when == "call":
+        item.stash[_PASSED] = report.passed
+    return report
 
 
 @pytest.fixture
@@ -35,6 +46,8 @@ def tell(request: pytest.FixtureRequest) -> Iterator[Tell]:
         told.append((what, path, outcome, times))
 
     yield note
+    if not request.node.stash.get(_PASSED, False):
+        return
     table = request.config.stash.setdefault(_SURVIVED, {})
     for what, path, outcome, times in told:
         table.setdefault(what, {}).setdefault(path, Counter())[outcome] += times
@@ -52,4 +65,6 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
             total += sum(outcomes.values())
             words = ", ".join(f"{outcome} x {times:,}" if times > 1 else outcome for outcome, times in outcomes.items())
             terminalreporter.write_line(f"    {path:24}{words}")
-    terminalreporter.write_line(f"{len(table):,} things were done, {total:,} times in all, and all were survived.")
+    lost = sum(len(terminalreporter.stats.get(outcome, [])) for outcome in ("failed", "error"))
+    verdict = f"{lost} tests FAILED, see above" if lost else "all were survived"
+    terminalreporter.write_line(f"{len(table):,} things were done, {total:,} times in all: {verdict}.")

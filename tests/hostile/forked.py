@@ -30,7 +30,6 @@ _FORKS.set_forkserver_preload(
         "airflow.providers.sqlite.hooks.sqlite",
         "airflow.sdk.execution_time.supervisor",  # not on Airflow 2; read with a connection
         "fsspec.implementations.local",
-        "jwt",
     ]
 )
 

@@ -25,9 +25,8 @@ IMPORTED_LATE = {
         "airflow_provider_angus.client",
         "airflow_provider_angus.connection",
         "airflow_provider_angus.fetching",
-        "jwt",
     ),
-    "iterated": ("airflow_provider_angus.client", "airflow_provider_angus.connection", "jwt"),
+    "iterated": ("airflow_provider_angus.client", "airflow_provider_angus.connection"),
     "http": ("airflow.providers.http.hooks.http", "requests"),
     "loop": ("requests",),
 }

@@ -34,7 +34,7 @@ IDLE = 2.0
 #: Is imported only when a trigger first needs it; what modules take is not what waiting takes. In a triggerer most of
 #: them have long been there.
 IMPORTED_LATE = {
-    "angus": ("airflow_provider_angus.async_client", "airflow_provider_angus.connection", "httpcore", "jwt"),
+    "angus": ("airflow_provider_angus.async_client", "airflow_provider_angus.connection", "httpcore"),
     "http": ("airflow.providers.http.hooks.http",),
     "both": (
         "airflow.providers.common.compat.connection",
