@@ -79,8 +79,13 @@ def missing_buckets(rows: Iterable[Row], interval: Interval, time: str) -> list[
     :param time: ``by_hour``, ``by_day`` or ``global``.
     """
     there = {row["bucket_start"] for row in rows}
-    starts = bucket_starts(interval, time)
-    return [start for start in starts if there.isdisjoint({start.isoformat(), max(start, interval.start).isoformat()})]
+    # Where the interval cuts the first bucket, a row that is cut to it begins later than its bucket.
+    cut = interval.start.isoformat() in there
+    return [
+        start
+        for start in bucket_starts(interval, time)
+        if start.isoformat() not in there and not (cut and start < interval.start)
+    ]
 
 
 def describe(starts: Sequence[datetime]) -> str:

@@ -222,20 +222,8 @@ class AngusClient:
         headers = {"Accept-Encoding": ENCODING}
         if request.token:
             headers["Authorization"] = f"Bearer {request.token}"
-        proxies = {"http": self._settings.proxy, "https": self._settings.proxy} if self._settings.proxy else None
         try:
-            with session.request(
-                request.method,
-                request.url,
-                params=request.params,
-                json=request.body,
-                headers=headers,
-                timeout=self._settings.timeout,
-                verify=self._settings.verify,
-                proxies=proxies,
-                allow_redirects=False,
-                stream=True,
-            ) as response:
+            with session.ask(request, headers, self._settings) as response:
                 body = self._read(request, response)
                 return Answer(response.status_code, response.headers, body, self._settings.proxy_secrets)
         except requests.ConnectTimeout as error:

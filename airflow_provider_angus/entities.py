@@ -8,6 +8,7 @@ may also return the bucket that starts at midnight.
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -50,7 +51,8 @@ BUCKET_LENGTHS: dict[str, timedelta | None] = {
 
 #: The columns that say whose row it is and what time it covers.
 KEY_COLUMNS = ("stream", "bucket_start", "bucket_end")
-_NUMBER_OR_NULL = {int, float, type(None)}
+_NUMBERS = {int, float}
+_NUMBER_OR_NULL = {*_NUMBERS, type(None)}
 _TAKEN_COLUMNS = {*KEY_COLUMNS, *(column for keys in METRICS.values() for column in keys.values())}
 
 
@@ -220,16 +222,16 @@ def totals(rows: Iterable[Row]) -> dict[str, int | float]:
 
     :param rows: rows as :func:`read_row` returns them.
     """
-    sums: dict[str, int | float] = {}
+    sums: defaultdict[str, int | float] = defaultdict(int)
     for row in rows:
         for column, value in row.items():
-            if column not in MEANS and isinstance(value, int | float) and not isinstance(value, bool):
+            if type(value) in _NUMBERS:
                 try:
-                    sums[column] = sums.get(column, 0) + value
+                    sums[column] += value
                 except OverflowError:
                     # A whole number of hundreds of digits, and a fraction.
                     sums[column] = math.inf
-    return sums
+    return {column: total for column, total in sums.items() if column not in MEANS}
 
 
 def _floor(moment: datetime, time: str) -> datetime:

@@ -6,6 +6,7 @@ import base64
 import html
 import json
 import re
+from functools import lru_cache
 from typing import TYPE_CHECKING, NoReturn
 from urllib.parse import quote, quote_plus
 
@@ -46,9 +47,12 @@ def in_urls(secret: str) -> set[str]:
     return usual | {re.sub("%..", lambda code: code[0].lower(), text) for text in usual}
 
 
-def _writings(secret: str) -> set[str]:
+@lru_cache(maxsize=64)
+def _writings(secret: str) -> frozenset[str]:
     plain = {secret, html.escape(secret)} | in_urls(secret)
-    return plain | {json.dumps(text)[1:-1] for text in plain} | {secret.replace("/", "\\/")} | _in_base64(secret)
+    return frozenset(
+        plain | {json.dumps(text)[1:-1] for text in plain} | {secret.replace("/", "\\/")} | _in_base64(secret)
+    )
 
 
 def _in_base64(secret: str) -> set[str]:

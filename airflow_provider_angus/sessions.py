@@ -10,7 +10,6 @@ import socket
 import time
 from contextlib import suppress
 from http.client import HTTPResponse
-from http.cookiejar import DefaultCookiePolicy
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
@@ -22,20 +21,34 @@ from airflow_provider_angus.connection import is_elsewhere
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from airflow_provider_angus.answers import Request
+    from airflow_provider_angus.connection import Settings
+
 
 class Session(requests.Session):
     """A connection or two, used by one thread at a time, which another one can break off."""
 
     def __init__(self) -> None:
         super().__init__()
-        # An auth of its own, even an idle one, keeps requests from putting a .netrc entry in place of our header.
-        self.auth = lambda prepared: prepared
-        # Whoever else asks this server is nobody's session.
-        self.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
         self._adapter = _Adapter()
         self.mount("http://", self._adapter)
         self.mount("https://", self._adapter)
         self._environment: dict[tuple[object, ...], Any] = {}
+
+    def ask(self, asked: Request, headers: dict[str, str], settings: Settings) -> requests.Response:
+        """Send a request and return its answer, whose body has not been read.
+
+        As it is: what requests adds of its own accord, cookies of earlier answers and an entry of a ``.netrc`` in place
+        of our header, is not wanted.
+
+        :param headers: besides those of its body.
+        :raises requests.RequestException: it cannot be sent, or no answer came.
+        """
+        prepared = requests.PreparedRequest()
+        prepared.prepare(asked.method, asked.url, headers, params=dict(asked.params), json=asked.body)
+        proxies = {"http": settings.proxy, "https": settings.proxy} if settings.proxy else {}
+        how = self.merge_environment_settings(prepared.url, proxies, stream=True, verify=settings.verify, cert=None)
+        return self.send(prepared, timeout=settings.timeout, allow_redirects=False, **how)
 
     def merge_environment_settings(self, url: Any, proxies: Any, stream: Any, verify: Any, cert: Any) -> Any:
         """Look into the environment once: requests looks for proxies twice a request, which is a tenth of its time."""

@@ -9,7 +9,12 @@ from sides import in_turns, ratio, run
 
 OURS = "Angus"
 MODULES = {
-    OURS: ["airflow_provider_angus.operators", "airflow_provider_angus.sensors", "airflow_provider_angus.transfers"],
+    OURS: ["airflow_provider_angus.operators", "airflow_provider_angus.sensors"],
+    "Angus, transfers too": [
+        "airflow_provider_angus.operators",
+        "airflow_provider_angus.sensors",
+        "airflow_provider_angus.transfers",
+    ],
     "HTTP": ["airflow.providers.http.operators.http", "airflow.providers.http.sensors.http"],
     "dbt Cloud": ["airflow.providers.dbt.cloud.operators.dbt", "airflow.providers.dbt.cloud.sensors.dbt"],
     "Fivetran (async)": ["fivetran_provider_async.operators", "fivetran_provider_async.sensors"],
@@ -36,7 +41,7 @@ def imports() -> Table:
     for name, runs in measured.items():
         values = [each["seconds"] * 1000 for each in runs]
         bound = verdict(statistics.median(values), 5, "ms") if name == OURS else ""
-        table.add(name, *spread(values, "ms", 1), f"{ratio(measured, name, OURS, 'seconds'):.0f}", bound)
+        table.add(name, *spread(values, "ms", 1), f"{ratio(measured, name, OURS, 'seconds'):.1f}", bound)
     return table
 
 

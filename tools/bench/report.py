@@ -68,6 +68,16 @@ def verdict(value: float, bound: float, unit: str, *, least: bool = False, digit
     return f"{'≥' if least else '≤'} {bound:,.{digits}f} {unit}".strip() + (" met" if met else " **MISSED**")
 
 
+def renew(tables: Sequence[Table]) -> None:
+    """Put tables in the place of those that have the same headings, in both files; what they stand among stays."""
+    for path in (FILE, README):
+        text = path.read_text()
+        for table in tables:
+            whole = rf"### {re.escape(table.title)}\n.*?(?=\n\n### |\n\nMeasured on |\n*\Z)"
+            text = re.sub(whole, lambda _, table=table: str(table), text, flags=re.DOTALL)
+        path.write_text(text)
+
+
 def write(tables: Sequence[Table]) -> None:
     """Write the file, and README's part of it."""
     versions = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
