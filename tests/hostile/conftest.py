@@ -10,8 +10,6 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
 
-PATHS = ("operator", "poke", "trigger", "test_connection", "to file", "to SQL")
-
 
 class Tell(Protocol):
     """What a test calls when something was survived."""
@@ -37,7 +35,7 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
 def tell(request: pytest.FixtureRequest) -> Iterator[Tell]:
     """Note what was survived; it goes into the table when the test has passed.
 
-    ``what`` was done (a row of the table), ``path``: in which path (a column where it is one of PATHS), ``outcome``:
+    ``what`` was done (a row of the table), ``path``: in which path, ``outcome``:
     what came of it, ``times``: how often.
     """
     told: list[tuple[str, str, str, int]] = []
