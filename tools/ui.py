@@ -62,17 +62,18 @@ Files, database and logs are in {HOME.relative_to(ROOT)}/; all that Airflow's pr
 
 
 @contextlib.contextmanager
-def standalone(home: Path, sandbox: Sandbox, settings: dict[str, str] | None = None) -> Iterator[str]:
+def standalone(home: Path, sandbox: Sandbox, settings: dict[str, str] | None = None, port: int = 8080) -> Iterator[str]:
     """Run ``airflow standalone`` with the example DAGs and their connections, and end all its processes.
 
     :param home: Airflow's home, a folder; what is there already is gone on with.
     :param sandbox: the local Angus that the connections lead to.
     :param settings: more environment variables for all processes.
+    :param port: the web server's; where it is taken, any that is free, as with 0.
     :returns: a context manager whose value is the URL, which answers when the context is entered.
     :raises RuntimeError: Airflow has ended or not answered in time; the message is the end of its output.
     """
     home.mkdir(parents=True, exist_ok=True)
-    port = _free_port(8080)
+    port = _free_port(port)
     url = f"http://127.0.0.1:{port}"
     env = _environment(home, port) | (settings or {})
     with (home / "standalone.out").open("w") as output:

@@ -71,7 +71,7 @@ def airflow_ui(angus: Sandbox) -> Iterator[pages.Airflow3 | pages.Airflow2]:
     # The payloads of all of the sandbox's tokens begin alike, and no other token's does.
     secrets = [*angus.streams.values(), WRONG_TOKEN, PROXY_PASSWORD, token.split(".")[1][:48]]
     outside: list[str] = []
-    with ui.standalone(HOME, angus, SETTINGS) as url, sync_playwright() as playwright:
+    with ui.standalone(HOME, angus, SETTINGS, port=0) as url, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
         context = browser.new_context(
             locale="en-US",
