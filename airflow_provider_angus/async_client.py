@@ -13,6 +13,7 @@ import gc
 import ssl
 import time
 from collections import deque
+from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 from urllib.request import getproxies
 
@@ -183,6 +184,16 @@ async def _exchange(http: httpx.AsyncClient, request: Request, secrets: list[str
     raise AngusUnavailableError(f"{request} got no answer: {reason}.") from cause
 
 
+@cache
+def _leave_alone_what_is_there() -> None:
+    """Freeze the garbage collector's objects, once a process, as Airflow does in its executor and DAG processor.
+
+    Else each full collection walks through all that Airflow has imported, and blocks the event loop for a quarter of a
+    second.
+    """
+    gc.freeze()
+
+
 class _Shared:
     """What all clients of one event loop have in common: connections, and tokens that are being fetched."""
 
@@ -199,10 +210,7 @@ class _Shared:
         return cls._of_loops[loop]
 
     def __init__(self) -> None:
-        # Else each full garbage collection walks through all that Airflow has imported and blocks the event loop for
-        # a quarter of a second. Once a process; Airflow does the same in its executor and its DAG processor.
-        if not gc.get_freeze_count():
-            gc.freeze()
+        _leave_alone_what_is_there()
         self.turns = asyncio.Lock()
         self._free = asyncio.Semaphore(CONNECTIONS)
         self._pools: dict[tuple[bool | str, str | None], _Pool] = {}
@@ -283,9 +291,10 @@ class _Pool:
                 await asyncio.sleep(self._idle[0][0] + KEPT_IDLE - time.monotonic())
                 while self._idle and self._idle[0][0] + KEPT_IDLE <= time.monotonic():
                     await self._idle.popleft()[1].aclose()
-        finally:
-            # Some are left where the event loop ends.
+        except asyncio.CancelledError:
+            # The event loop ends.
             while self._idle:
                 await self._idle.popleft()[1].aclose()
+            raise
         # Who connects after a pause sees a CA bundle that was replaced meanwhile.
         self._tls = None

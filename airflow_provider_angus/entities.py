@@ -192,7 +192,7 @@ def read_row(stream: str, metrics: Iterable[str], bucket: Interval, values: obje
             continue
         if not isinstance(numbers, dict):
             raise AngusResponseError(
-                f"Bucket {start}: {metric[:50]} is {_shown(numbers)} where an object is documented."
+                f"Bucket {start}: {metric[:50]!r} is {_shown(numbers)} where an object is documented."
             )
         documented = METRICS.get(metric, {})
         for key, value in numbers.items():
@@ -201,7 +201,7 @@ def read_row(stream: str, metrics: Iterable[str], bucket: Interval, values: obje
                 column = f"{metric}_{key}"
                 if column in row or column in _TAKEN_COLUMNS:
                     raise AngusResponseError(
-                        f"Bucket {start}: {key[:50]!r} of {metric[:50]} comes as {column[:50]}, which is taken."
+                        f"Bucket {start}: {key[:50]!r} of {metric[:50]!r} comes as {column[:50]!r}, which is taken."
                     )
             elif type(value) not in _NUMBER_OR_NULL or (value is not None and value < 0):
                 raise AngusResponseError(

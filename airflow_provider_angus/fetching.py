@@ -12,6 +12,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from typing import TYPE_CHECKING, NamedTuple
 
+from airflow_provider_angus.answers import one_line
 from airflow_provider_angus.availability import describe, missing_buckets
 from airflow_provider_angus.entities import check_metrics, totals
 from airflow_provider_angus.exceptions import (
@@ -194,7 +195,8 @@ class Streams:
             unless_whole.pop_all()
         if missing := missing_buckets(rows, self.interval, self.time):
             hook.log.warning("%s missing; an AngusEntitiesSensor before this task waits for them.", describe(missing))
-        sums = ", ".join(f"{column} {total}" for column, total in totals(rows).items())
+        # Columns that nobody documented are called what the API says.
+        sums = ", ".join(f"{one_line(column)} {total}" for column, total in totals(rows).items())
         hook.log.info("Fetched %s rows; totals: %s", len(rows), sums or "none")
         return StreamRows(hook.angus_conn_id, stream, rows)
 

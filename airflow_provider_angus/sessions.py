@@ -1,6 +1,6 @@
 """How a worker's connections differ from those of ``requests``: another thread can break them off, time-outs are whole.
 
-What stands here goes into ``requests`` where it lets one: a session, its adapter, the class of a pool's connections.
+What stands here goes into ``requests`` where it lets one: its adapter, and the class of a pool's connections.
 """
 
 from __future__ import annotations
@@ -25,51 +25,53 @@ if TYPE_CHECKING:
     from airflow_provider_angus.connection import Settings
 
 
-class Session(requests.Session):
-    """A connection or two, used by one thread at a time, which another one can break off."""
+class Session:
+    """A connection or two, used by one thread at a time, which another one can break off.
+
+    What ``requests.Session`` adds of its own accord is not wanted: cookies of earlier answers, an entry of a ``.netrc``
+    in place of our header, redirects whose bodies it reads without our deadline.
+    """
 
     def __init__(self) -> None:
-        super().__init__()
         self._adapter = _Adapter()
-        self.mount("http://", self._adapter)
-        self.mount("https://", self._adapter)
-        self._environment: dict[tuple[object, ...], Any] = {}
+        self._ways: dict[str, dict[str, Any]] = {}
 
     def ask(self, asked: Request, headers: dict[str, str], settings: Settings) -> requests.Response:
-        """Send a request and return its answer, whose body has not been read.
-
-        As it is: what requests adds of its own accord, cookies of earlier answers and an entry of a ``.netrc`` in place
-        of our header, is not wanted.
+        """Send a request, as it is, and return its answer, whose body has not been read.
 
         :param headers: besides those of its body.
+        :param settings: the same for all requests of a session.
         :raises requests.RequestException: it cannot be sent, or no answer came.
         """
         prepared = requests.PreparedRequest()
         prepared.prepare(asked.method, asked.url, headers, params=dict(asked.params), json=asked.body)
-        proxies = {"http": settings.proxy, "https": settings.proxy} if settings.proxy else {}
-        how = self.merge_environment_settings(prepared.url, proxies, stream=True, verify=settings.verify, cert=None)
-        return self.send(prepared, timeout=settings.timeout, allow_redirects=False, **how)
-
-    def merge_environment_settings(self, url: Any, proxies: Any, stream: Any, verify: Any, cert: Any) -> Any:
-        """Look into the environment once: requests looks for proxies twice a request, which is a tenth of its time."""
-        asked = (url.partition("?")[0], str(proxies), verify)
-        if asked not in self._environment:
-            own = dict(proxies or {})
-            found = super().merge_environment_settings(url, proxies, stream, verify, cert)
-            if url.startswith("http:"):
-                # To this machine, in clear: not by way of another.
-                found["proxies"] = {
-                    name: proxy for name, proxy in found["proxies"].items() if name in own or not is_elsewhere(proxy)
-                }
-            self._environment[asked] = found
-        return self._environment[asked].copy()
-
-    def get_redirect_target(self, resp: requests.Response) -> None:
-        """Name none: else requests reads a redirect's body without our deadline, and fails on a strange Location."""
+        if asked.url not in self._ways:
+            self._ways[asked.url] = _way(asked.url, settings)
+        return self._adapter.send(prepared, timeout=settings.timeout, **self._ways[asked.url])
 
     def break_off(self) -> None:
         """End what another thread waits for: to it, the other side is gone."""
         self._adapter.break_off()
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._adapter.close()
+
+
+def _way(url: str, settings: Settings) -> dict[str, Any]:
+    """Return proxies and certificates of a URL, also those of the environment.
+
+    Once, for looking for proxies in the environment takes a tenth of a request's time.
+    """
+    own = {"http": settings.proxy, "https": settings.proxy} if settings.proxy else {}
+    way: dict[str, Any] = {}
+    way |= requests.Session().merge_environment_settings(url, dict(own), stream=True, verify=settings.verify, cert=None)
+    if url.startswith("http:"):
+        # To this machine, in clear: not by way of another.
+        way["proxies"] = {
+            name: proxy for name, proxy in way["proxies"].items() if name in own or not is_elsewhere(proxy)
+        }
+    return way
 
 
 class _Adapter(HTTPAdapter):

@@ -225,8 +225,8 @@ class Table:
     def _values(self, row: Row) -> list[Any]:
         if row[OTHER] is not None and OTHER not in self._there:
             raise AngusRowError(
-                f"The API sent {', '.join(row[OTHER])} of stream {row['stream']!r}, which nobody documented; table "
-                f"{self.name} needs a column {OTHER} ({self._database.json}) to keep that."
+                f"The API sent {', '.join(map(repr, row[OTHER]))[:200]} of stream {row['stream']!r}, which nobody "
+                f"documented; table {self.name} needs a column {OTHER} ({self._database.json}) to keep that."
             )
         return [self._value(kind, row[name]) for name, kind in self._there.items()]
 

@@ -242,10 +242,11 @@ def test_a_row_holds_all_that_the_api_sent_and_nothing_else(
     [
         (None, "holds null where an object of metrics is documented"),
         ([], "holds list '[]' where an object of metrics is documented"),
-        ({"passing_by": 3}, "passing_by is int '3' where an object is documented"),
-        ({"passing_by": 0}, "passing_by is int '0' where an object is documented"),
-        ({"passing_by": []}, "passing_by is list '[]' where an object is documented"),
-        ({"mood": "good"}, "mood is str 'good' where an object is documented"),
+        ({"passing_by": 3}, "'passing_by' is int '3' where an object is documented"),
+        ({"passing_by": 0}, "'passing_by' is int '0' where an object is documented"),
+        ({"passing_by": []}, "'passing_by' is list '[]' where an object is documented"),
+        ({"mood\nAll is well": 3}, r"'mood\nAll is well' is int '3' where an object is documented"),
+        ({"mood": "good"}, "'mood' is str 'good' where an object is documented"),
         (
             {"passing_by": {"value": "3"}},
             "of passing_by is str '3' where a number of zero or more is documented",
@@ -256,12 +257,13 @@ def test_a_row_holds_all_that_the_api_sent_and_nothing_else(
         ),
         ({"passing_by": {"value": -1}}, "'value' of passing_by is int '-1' where a number of zero or more is"),
         ({"gender": {"?": {}}}, "'?' of gender is dict '{}' where a number of zero or more is documented"),
-        ({"gender": {"unknown": 3}}, "'unknown' of gender comes as gender_unknown, which is taken"),
-        ({"gender": {"?": 3, "unknown": 3}}, "comes as gender_unknown, which is taken"),
-        ({"a": {"b_c": 1}, "a_b": {"c": 1}}, "'c' of a_b comes as a_b_c, which is taken"),
-        ({"passing": {"by": 1}}, "'by' of passing comes as passing_by, which is taken"),
-        ({"bucket": {"start": "then"}}, "'start' of bucket comes as bucket_start, which is taken"),
-        ({"bucket": {"end": "then"}}, "'end' of bucket comes as bucket_end, which is taken"),
+        ({"gender": {"unknown": 3}}, "'unknown' of 'gender' comes as 'gender_unknown', which is taken"),
+        ({"gender": {"?": 3, "unknown": 3}}, "comes as 'gender_unknown', which is taken"),
+        ({"a": {"b_c": 1}, "a_b": {"c": 1}}, "'c' of 'a_b' comes as 'a_b_c', which is taken"),
+        ({"passing": {"by": 1}}, "'by' of 'passing' comes as 'passing_by', which is taken"),
+        ({"gender_\n": {"x": 1}, "gender": {"\n_x": 1}}, r"'\n_x' of 'gender' comes as 'gender_\n_x', which is taken"),
+        ({"bucket": {"start": "then"}}, "'start' of 'bucket' comes as 'bucket_start', which is taken"),
+        ({"bucket": {"end": "then"}}, "'end' of 'bucket' comes as 'bucket_end', which is taken"),
     ],
 )
 def test_a_bucket_that_is_not_what_the_api_documents_is_refused(values: object, wrong: str) -> None:
@@ -269,6 +271,7 @@ def test_a_bucket_that_is_not_what_the_api_documents_is_refused(values: object, 
         read_row("shop", ["passing_by", "gender"], DAY, values)
     assert str(refused.value).startswith("Bucket 2017-09-03T00:00:00+00:00")
     assert wrong in str(refused.value)
+    assert str(refused.value).isprintable()
 
 
 def test_a_metric_that_is_null_is_a_metric_without_values() -> None:

@@ -312,6 +312,17 @@ def test_the_log_says_interval_stream_rows_and_totals(airflow: Airflow, sandbox:
     assert f"Fetched 24 rows; totals: passing_by {sum(row['passing_by'] for row in rows)}" in airflow.log
 
 
+def test_a_column_that_the_api_names_cannot_forge_a_line_of_the_log(airflow: Airflow, sandbox: Sandbox) -> None:
+    def named(answer: dict[str, Any]) -> dict[str, Any]:
+        next(iter(answer["entities"].values()))["mood"] = {"x\nAll is well": 3}
+        return answer
+
+    sandbox.change_next(named, on="entities")
+    assert airflow.run(fetch, schedule=DAILY)["fetch"].returned[0]["mood_x\nAll is well"] == 3
+    assert "mood_x All is well 3" in airflow.log
+    assert "x\nAll is well" not in airflow.log
+
+
 def test_a_long_fetch_logs_its_pages_as_they_come(airflow: Airflow) -> None:
     airflow.run(lambda: fetch(from_date="2026-11-01", to_date="2026-11-11"))
     assert "Page 1 of 3: 100 rows so far" in airflow.log

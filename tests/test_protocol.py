@@ -232,7 +232,10 @@ WRONG_PAGES = {
     "no midnight": (page("2017-09-03T01:00:00+00:00"), "which starts at no UTC day"),
     "global": (PAGE | {"entities": {"global": {}}}, "bucket 'global', which is not a date"),
     "null bucket": (PAGE | {"entities": {"2017-09-03T00:00:00Z": None}}, "holds null"),
-    "number for a metric": (PAGE | {"entities": {"2017-09-03T00:00:00Z": {"passing_by": 3}}}, "passing_by is int '3'"),
+    "number for a metric": (
+        PAGE | {"entities": {"2017-09-03T00:00:00Z": {"passing_by": 3}}},
+        "'passing_by' is int '3'",
+    ),
 }
 
 

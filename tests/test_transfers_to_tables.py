@@ -159,7 +159,7 @@ def test_what_nobody_documented_is_kept_or_refused_but_never_dropped(
     land(airflow, lambda: to_table(database))
     sandbox.change_next(smiling, on="entities")
     outcome = land(airflow, lambda: to_table(database, metrics="passing_by,satisfaction"))
-    assert "sent satisfaction_smiles of stream" in str(outcome.errors[0])
+    assert "sent 'satisfaction_smiles' of stream" in str(outcome.errors[0])
     assert "needs a column other (" in str(outcome.errors[0])
     assert database.count() == 24
 

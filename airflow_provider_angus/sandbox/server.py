@@ -84,7 +84,7 @@ class Sandbox:
         self._calls: list[Call] = []
         self._server = _Server(port, self._answer)
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
-        Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
+        Thread(target=self._server.serve_forever, args=(0.005,), daemon=True).start()
 
     def __enter__(self) -> Self:
         """Return the sandbox, which is running already."""
