@@ -38,19 +38,25 @@ ui: $(AIRFLOW_3)/installed
 
 setup: $(AIRFLOW_3)/tested $(if $(PYTHON_FOR_2),$(AIRFLOW_2)/tested) $(BUILD)/installed
 
-test: test-airflow-3 test-airflow-2.11
+# Both Airflows side by side; in two processes each, for many tests wait for time to pass.
+TESTS := -m pytest --numprocesses 2 --dist loadfile
+BOTH = +$(MAKE) --jobs=2 --output-sync=target $(@:%=%-airflow-3) $(@:%=%-airflow-2.11)
+
+test:
+	$(BOTH)
 
 test-airflow-3: $(AIRFLOW_3)/tested
-	$(AIRFLOW_3)/bin/python -m pytest
+	$(AIRFLOW_3)/bin/python $(TESTS)
 
-e2e: e2e-airflow-3 e2e-airflow-2.11
+e2e:
+	$(BOTH)
 
 e2e-airflow-3: $(AIRFLOW_3)/tested $(CHROMIUM)
 	$(AIRFLOW_3)/bin/python -m pytest tests/e2e
 
 ifneq ($(PYTHON_FOR_2),)
 test-airflow-2.11: $(AIRFLOW_2)/tested
-	$(AIRFLOW_2)/bin/python -m pytest
+	$(AIRFLOW_2)/bin/python $(TESTS)
 
 e2e-airflow-2.11: $(AIRFLOW_2)/tested $(CHROMIUM)
 	$(AIRFLOW_2)/bin/python -m pytest tests/e2e
@@ -93,7 +99,7 @@ build: $(BUILD)/installed
 	$(BUILD)/bin/python -m hatchling build
 	$(BUILD)/bin/twine check --strict dist/*
 	$(BUILD)/bin/python -m pytest --confcutdir tests/build tests/build/test_distributions.py
-	$(MAKE) --jobs=2 --output-sync=target build-airflow-3 build-airflow-2.11
+	$(BOTH)
 
 build-airflow-3 build-airflow-2.11: build-%:
 	mkdir -p .build

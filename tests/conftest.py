@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from airflow_provider_angus.tokens import TokenCache
 
 ROOT = Path(__file__).resolve().parent.parent
-HOME = ROOT / ".airflow" / version("apache-airflow")
+# Each process of pytest-xdist has an Airflow of its own.
+HOME = ROOT / ".airflow" / (version("apache-airflow") + os.environ.get("PYTEST_XDIST_WORKER", ""))
 
 # Before anything imports Airflow: its home is in the clone and made anew, and nothing of this shell's Airflow is used.
 shutil.rmtree(HOME, ignore_errors=True)
@@ -60,6 +61,15 @@ def airflow(_airflow: Airflow, capfd: pytest.CaptureFixture[str], caplog: pytest
     return _airflow
 
 
+@pytest.fixture(autouse=True)
+def _forget_secrets() -> None:
+    """Empty Airflow's masker, which compiles one pattern of all secrets it knows for each that it learns."""
+    from airflow_provider_angus.compat import secrets_masker
+
+    masker = secrets_masker()
+    masker.patterns, masker.replacer = set(), None
+
+
 @pytest.fixture
 def sandbox() -> Iterator[Sandbox]:
     """A local Angus that has been asked nothing yet; tokens of earlier tests are forgotten."""
@@ -76,6 +86,19 @@ def connection(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> str:
     """The ID of an Airflow connection to the sandbox's first stream: ``angus_default``."""
     monkeypatch.setenv("AIRFLOW_CONN_ANGUS_DEFAULT", sandbox.connection_json())
     return "angus_default"
+
+
+@pytest.fixture
+def no_backoff(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Requests are sent again at once, except where the API has said when."""
+    from airflow_provider_angus import retrying
+
+    asked = retrying.POLICY["wait"]
+    monkeypatch.setitem(
+        retrying.POLICY,
+        "wait",
+        lambda state: asked(state) if getattr(state.outcome.exception(), "retry_after", 0) else 0,
+    )
 
 
 @pytest.fixture

@@ -113,7 +113,7 @@ class Parrot:
         self.says: dict[int, tuple[int, dict[str, str], bytes]] = {}
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
         self._server.daemon_threads = True
-        threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
+        threading.Thread(target=self._server.serve_forever, args=(0.005,), daemon=True).start()
         url = f"http://127.0.0.1:{self._server.server_address[1]}"
         self._settings = Settings(Credentials("me", "shop", "access-token"), url, url, timeout=20)
         self._client = AngusClient(self._settings, sleep=lambda _: None)

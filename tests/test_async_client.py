@@ -349,6 +349,7 @@ def test_idle_connections_are_closed_and_made_again_when_somebody_asks(
 
 
 def test_full_garbage_collections_leave_out_what_was_there_before_the_first_question(sandbox: Sandbox) -> None:
+    async_client._leave_alone_what_is_there.cache_clear()  # noqa: SLF001 (once a process, and this is one of many tests)
     gc.unfreeze()
     there = len(gc.get_objects())
     run(ask(settings_of(sandbox)))
@@ -453,7 +454,7 @@ def test_cookies_of_one_stream_are_not_sent_for_another(sandbox: Sandbox) -> Non
             """Stay silent."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=(0.005,), daemon=True).start()
     try:
         url = f"http://127.0.0.1:{server.server_address[1]}"
         for ask_so in (ask_triggerer, ask_worker):

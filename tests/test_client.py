@@ -486,7 +486,7 @@ def serving(raw: bytes = b"", certificate: Path | None = None) -> Iterator[tuple
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(certificate)
         server.socket = context.wrap_socket(server.socket, server_side=True)
-    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
+    thread = threading.Thread(target=server.serve_forever, args=(0.005,), daemon=True)
     thread.start()
     try:
         yield server, f"http{'s' * bool(certificate)}://127.0.0.1:{server.server_address[1]}"

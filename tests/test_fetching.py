@@ -75,6 +75,7 @@ def test_streams_are_fetched_side_by_side_and_no_more_at_once_than_allowed(crowd
     wait_for_threads()
 
 
+@pytest.mark.usefixtures("no_backoff")
 def test_who_has_had_enough_leaves_no_thread_and_asks_for_no_more(crowd: Crowd) -> None:
     wholes = iter(streams())
     assert next(wholes).stream == "stream-0"

@@ -97,15 +97,18 @@ def test_threads_may_learn_and_mask_at_the_same_time(masker: Any) -> None:
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(known=KNOWN, text=st.lists(SECRETS, max_size=5).map(" ".join))
-def test_together_is_masked_what_one_by_one_is(masker: Any, known: list[tuple[Any, str | None]], text: str) -> None:
+@given(known=KNOWN)
+def test_together_is_masked_what_one_by_one_is(masker: Any, known: list[tuple[Any, str | None]]) -> None:
+    def masked() -> tuple[set[str], set[str]]:
+        # Where secrets overlap, Airflow's own pattern depends on the order of a set.
+        return masker.patterns, set(masker.replacer.pattern.split("|") if masker.replacer else ())
+
     masker.patterns, masker.replacer = set(), None
     for secret, name in known:
         mask_secret(secret, name)
-    patterns, masked = masker.patterns, masker.redact(text)
+    one_by_one = masked()
     masker.patterns, masker.replacer = set(), None
     with masked_together():
         for secret, name in known:
             mask_secret(secret, name)
-    assert masker.patterns == patterns
-    assert masker.redact(text) == masked
+    assert masked() == one_by_one

@@ -139,21 +139,18 @@ def test_the_provider_information_imports_nothing() -> None:
     assert packages - sys.stdlib_module_names == {"airflow_provider_angus"}
 
 
-@pytest.mark.parametrize(
-    "module",
-    [
-        *["interval", "entities", "availability", "compat", "answers", "bodies", "windows"],
-        *["tokens", "protocol", "connection", "question"],
-        *["schema", "spool", "files", "tables", "assets"],
-    ],
-)
-def test_pure_modules_import_neither_airflow_nor_an_http_library(module: str) -> None:
+def test_pure_modules_import_neither_airflow_nor_an_http_library() -> None:
+    pure = ["interval", "entities", "availability", "compat", "answers", "bodies", "windows", "tokens", "protocol"]
+    pure += ["connection", "question", "schema", "spool", "files", "tables", "assets", "hiding", "masking"]
     code = f"""
-import sys
+import importlib, sys
 import airflow_provider_angus.exceptions
-before = set(sys.modules)
-import airflow_provider_angus.{module}
-new = set(sys.modules) - before
-assert not [name for name in new if name.partition(".")[0] in ("airflow", "requests", "httpx", "urllib3")], new
+for module in {pure}:
+    before = set(sys.modules)
+    importlib.import_module("airflow_provider_angus." + module)
+    for name in set(sys.modules) - before:
+        if name.partition(".")[0] in ("airflow", "requests", "httpx", "urllib3"):
+            print(module, "imports", name)
 """
-    subprocess.run([sys.executable, "-W", "ignore", "-c", code], check=True, capture_output=True)
+    done = subprocess.run([sys.executable, "-W", "ignore", "-c", code], check=True, capture_output=True, text=True)
+    assert done.stdout == ""

@@ -49,6 +49,7 @@ def test_a_stream_that_is_refused_does_not_take_the_others_rows_but_fails_the_ta
     assert outcome.returned["rows"] == sqlite.count() == 48
 
 
+@pytest.mark.usefixtures("no_backoff")
 def test_a_stream_that_is_away_is_worth_another_try_of_the_task(
     airflow: Airflow, sandbox: Sandbox, shops: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

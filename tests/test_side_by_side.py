@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from airflow_provider_angus.connection import Settings
     from airflow_provider_angus.entities import Row
 
+pytestmark = pytest.mark.usefixtures("no_backoff")
+
 THIRD = datetime(2017, 9, 3, tzinfo=UTC)
 #: Thirteen pages of two hours each.
 HOURS = Interval(THIRD, THIRD + timedelta(hours=25, minutes=30))
@@ -112,18 +114,6 @@ class Ask:
 @pytest.fixture(params=[ask_worker, ask_triggerer], ids=["worker", "triggerer"])
 def ask(request: pytest.FixtureRequest) -> Ask:
     return Ask(request.param)
-
-
-@pytest.fixture(autouse=True)
-def _no_backoff(monkeypatch: pytest.MonkeyPatch) -> None:
-    from airflow_provider_angus import retrying
-
-    asked = retrying.POLICY["wait"]
-    monkeypatch.setitem(
-        retrying.POLICY,
-        "wait",
-        lambda state: asked(state) if getattr(state.outcome.exception(), "retry_after", 0) else 0,
-    )
 
 
 def connections_to(sandbox: Sandbox) -> int:
@@ -375,18 +365,18 @@ def test_an_api_that_asks_one_page_to_wait_is_left_alone_by_all(ask: Ask, paged:
             return answer
         refused.append(time.monotonic())
         told.set()
-        return replace(answer, status=429, headers={"Retry-After": "2"})
+        return replace(answer, status=429, headers={"Retry-After": "1"})
 
     def slow(page: int) -> None:
         if page == 2 and told.wait(20):
-            time.sleep(1.0)
+            time.sleep(0.5)
 
     # The second page makes room for the sixth when nobody is to ask.
     paged.before, paged.instead = slow, {3: too_many}
     assert len(ask(paged)) == 26
     since = [(moment - refused[0], page) for page, moment in paged.asked]
-    assert {page for seconds, page in since if seconds < 1.9} <= {1, 2, 3, 4, 5}
-    assert {page for seconds, page in since if seconds >= 1.9} >= {3, *range(6, 14)}
+    assert {page for seconds, page in since if seconds < 0.9} <= {1, 2, 3, 4, 5}
+    assert {page for seconds, page in since if seconds >= 0.9} >= {3, *range(6, 14)}
 
 
 def test_a_token_that_expires_while_pages_are_under_way_is_replaced_once_for_all(ask: Ask, paged: Paged) -> None:

@@ -119,10 +119,10 @@ def test_without_since_it_begins_with_the_current_bucket_and_asks_nothing_before
 def test_trouble_neither_ends_it_nor_makes_it_spin(sandbox: Sandbox, trouble: dict[str, Any]) -> None:
     sandbox.fail_next(times=1000, **trouble)
     began = monotonic()
-    trigger = AngusBucketTrigger(since=SINCE, poke_interval=0.05)
+    trigger = AngusBucketTrigger(since=SINCE, poke_interval=0.02)
     assert events(trigger, until=lambda _: sandbox.count() >= 6) == []
-    # Waits of 0.05, 0.1, 0.2 s ... between looks that are at most two tokens and two questions each.
-    assert sandbox.count() <= 4 * (2 + math.log2(1 + (monotonic() - began) / 0.05))
+    # Waits of 0.02, 0.04, 0.08 s ... between looks that are at most two tokens and two questions each.
+    assert sandbox.count() <= 4 * (2 + math.log2(1 + (monotonic() - began) / 0.02))
 
 
 @pytest.mark.usefixtures("connection")

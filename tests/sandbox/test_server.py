@@ -209,8 +209,14 @@ def connect(sandbox: Sandbox) -> socket.socket:
     return socket.create_connection(("127.0.0.1", int(sandbox.url.rpartition(":")[2])), timeout=5)
 
 
+@pytest.fixture(autouse=True)
+def _others(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Servers of earlier tests may have threads of their own left."""
+    monkeypatch.setattr(wait_for_answering_threads, "others", set(threading.enumerate()), raising=False)
+
+
 def wait_for_answering_threads() -> None:
-    for thread in threading.enumerate():
+    for thread in set(threading.enumerate()) - wait_for_answering_threads.others:  # type: ignore[attr-defined]
         if "process_request_thread" in thread.name:
             thread.join(5)
             assert not thread.is_alive()
