@@ -35,7 +35,9 @@ def test_where_the_connection_cannot_be_read_it_leads_to_angus_own_console(conn_
     assert links_of(sensor) == {"Angus console": "https://console.angus.ai"}
 
 
-def test_airflow_knows_the_link_of_a_task_that_it_reads_from_its_database(airflow: Airflow) -> None:
+def test_airflow_knows_the_link_of_a_task_that_it_reads_from_its_database(
+    airflow: Airflow, monkeypatch: pytest.MonkeyPatch
+) -> None:
     if AIRFLOW_3:
         from airflow.serialization.serialized_objects import DagSerialization as Serialization
     else:
@@ -44,6 +46,8 @@ def test_airflow_knows_the_link_of_a_task_that_it_reads_from_its_database(airflo
 
     with DAG("linked", schedule=None) as dag:
         AngusEntitiesOperator(task_id="fetch", metrics="passing_by")
+    # As what shows tasks reads them; what schedules them does without links, and says so to the whole process.
+    monkeypatch.setattr(Serialization, "_load_operator_extra_links", True)
     task = Serialization.from_dict(Serialization.to_dict(dag)).get_task("fetch")
     assert [link.name for link in task.operator_extra_links] == ["Angus console"]
     assert AngusConsoleLink().name == "Angus console"

@@ -316,7 +316,7 @@ answers = values | st.fixed_dictionaries(
 )
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None)
 @given(answers, st.sampled_from(["by_day", "by_hour", "global"]))
 def test_any_json_becomes_rows_or_an_error_of_ours(value: object, time: str) -> None:
     try:
