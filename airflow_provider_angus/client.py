@@ -23,7 +23,7 @@ from airflow_provider_angus.exceptions import AngusAuthError, AngusError, AngusU
 from airflow_provider_angus.hiding import hidden
 from airflow_provider_angus.protocol import Alone, Pages, Stream
 from airflow_provider_angus.retrying import POLICY, broken_off
-from airflow_provider_angus.sessions import Session
+from airflow_provider_angus.sessions import READ_SIZE, Session
 from airflow_provider_angus.tokens import TOKENS
 
 if TYPE_CHECKING:
@@ -44,7 +44,6 @@ _UNSENDABLE = (
     requests.exceptions.InvalidSchema,
     urllib3.exceptions.LocationValueError,
 )
-_READ_SIZE = 1 << 16
 
 
 class _Reading:
@@ -248,7 +247,7 @@ class AngusClient:
     def _read(self, request: Request, response: requests.Response) -> bytes:
         try:
             body = Body(response.headers.get("Content-Encoding"))
-            while chunk := response.raw.read1(_READ_SIZE, decode_content=False):
+            while chunk := response.raw.read1(READ_SIZE, decode_content=False):
                 body.feed(chunk)
             return body.whole()
         except BodyError as error:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from airflow_provider_angus.answers import one_line
 from airflow_provider_angus.availability import describe, missing_buckets
-from airflow_provider_angus.entities import check_metrics, totals
+from airflow_provider_angus.entities import check_metrics, count_buckets, totals
 from airflow_provider_angus.exceptions import (
     AngusAuthError,
     AngusError,
@@ -193,7 +193,9 @@ class Streams:
                     f"Stream {stream!r} has no rows for {self.interval}, and allow_empty is False."
                 )
             unless_whole.pop_all()
-        if missing := missing_buckets(rows, self.interval, self.time):
+        # Each row is another bucket of the interval: where there are as many as it has, none is missing.
+        if len(rows) < count_buckets(self.interval, self.time):
+            missing = missing_buckets(rows, self.interval, self.time)
             hook.log.warning("%s missing; an AngusEntitiesSensor before this task waits for them.", describe(missing))
         # Columns that nobody documented are called what the API says.
         sums = ", ".join(f"{one_line(column)} {total}" for column, total in totals(rows).items())

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from airflow_provider_angus.answers import Request
     from airflow_provider_angus.connection import Settings
 
+#: How much is read at once, in bytes: most answers, for at each turn at the socket another thread may take over.
+READ_SIZE = 1 << 16
+
 
 class Session:
     """A connection or two, used by one thread at a time, which another one can break off.
@@ -110,13 +113,14 @@ class _Response(HTTPResponse):
 
     def __init__(self, sock: socket.socket, *args: Any, **kwargs: Any) -> None:
         super().__init__(sock, *args, **kwargs)
-        self.fp = io.BufferedReader(_UntilDeadline(sock, self.fp))
+        self.fp = io.BufferedReader(_UntilDeadline(sock, self.fp), READ_SIZE)
 
 
 class _UntilDeadline(io.RawIOBase):
     def __init__(self, sock: socket.socket, file: io.BufferedReader) -> None:
         self._socket, self._file = sock, file
-        self._deadline = time.monotonic() + (sock.gettimeout() or 0.0)
+        self._timeout = sock.gettimeout() or 0.0
+        self._deadline = time.monotonic() + self._timeout
 
     def readable(self) -> bool:
         return True
@@ -125,7 +129,9 @@ class _UntilDeadline(io.RawIOBase):
         left = self._deadline - time.monotonic()
         if left <= 0:
             raise TimeoutError("The time is up.")
-        self._socket.settimeout(left)
+        # Setting it is a turn at the socket, too.
+        if left < 0.99 * self._timeout:
+            self._socket.settimeout(left)
         return self._file.readinto1(buffer)
 
     def close(self) -> None:

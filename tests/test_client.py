@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from airflow_provider_angus.answers import Request
 from airflow_provider_angus.client import AngusClient
 from airflow_provider_angus.connection import Settings, read_settings
 from airflow_provider_angus.exceptions import (
@@ -28,10 +29,11 @@ from airflow_provider_angus.exceptions import (
 from airflow_provider_angus.interval import Interval
 from airflow_provider_angus.retrying import ATTEMPTS
 from airflow_provider_angus.sandbox import Sandbox
+from airflow_provider_angus.sessions import Session
 from airflow_provider_angus.tokens import TokenCache
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from airflow_provider_angus.entities import Row
@@ -448,11 +450,15 @@ def test_a_request_that_cannot_be_sent_is_an_auth_error_and_is_not_tried_again(
 
 
 class Server(ThreadingHTTPServer):
-    """Answers every request with the same bytes, or with a token and an empty page, and counts its connections."""
+    """Answers every request with the same bytes, or with a token and an empty page, and counts its connections.
+
+    ``before`` is called when a request has come.
+    """
 
     daemon_threads = True
     raw = b""
     connections = 0
+    before: Callable[[], object] = staticmethod(bool)
 
     def process_request(self, request: Any, client_address: Any) -> None:
         self.connections += 1
@@ -468,6 +474,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def handle_any(self) -> None:
         self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        self.server.before()
         body = json.dumps({"token": "T", "entities": {}, "total_results": 0, "nb_of_pages": 0}).encode()
         self.wfile.write(self.server.raw or b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body))
         self.close_connection = bool(self.server.raw)
@@ -540,3 +547,35 @@ def test_a_certificate_that_nobody_vouches_for_is_refused(certificate: Path, san
     with serving(certificate=certificate) as (_, url):
         message = Asker(settings_of(sandbox, console_url=url, verify=True)).fail(AngusUnavailableError)
         assert "CERTIFICATE_VERIFY_FAILED" in message
+
+
+def test_a_read_over_tls_ends_at_once_when_another_thread_closes_the_client(
+    certificate: Path, sandbox: Sandbox
+) -> None:
+    with serving(certificate=certificate) as (server, url):
+        told, release = threading.Event(), threading.Event()
+        server.before = lambda: told.set() or release.wait(60)
+        settings = settings_of(sandbox, console_url=url, data_url=url, verify=str(certificate), timeout=600)
+        client = AngusClient(settings, tokens=TokenCache())
+        closer = threading.Thread(target=lambda: told.wait(30) and client.close())
+        closer.start()
+        with pytest.raises(AngusError, match="Given up"):
+            list(client.read(client.pages("passing_by", DAY, "global")))
+        closer.join()
+        release.set()
+
+
+def test_what_is_sent_over_tls_after_it_was_broken_off_would_still_be_encrypted(
+    certificate: Path, sandbox: Sandbox
+) -> None:
+    session = Session()
+    with serving(certificate=certificate) as (_, url):
+        settings = settings_of(sandbox, data_url=url, verify=str(certificate))
+        with session.ask(Request("GET", f"{url}/api/1/entities"), {}, settings) as answer:
+            connected = answer.raw.connection.sock
+            session.break_off()
+            # A socket of TLS that is shut down in its own way knows no version any more, and sends as it is.
+            assert connected.version() == "TLSv1.3"
+            with pytest.raises(OSError, match="Broken pipe|EOF occurred"):
+                connected.sendall(b"x")
+    session.close()
