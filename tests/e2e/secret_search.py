@@ -1,32 +1,33 @@
-"""Where a secret stands that should not: in clear, in URLs, in base64."""
+"""Where a secret stands that should not: in clear, in URLs, in JSON, in HTML, in base64."""
 
 from __future__ import annotations
 
 import base64
+import html
 import json
 from typing import TYPE_CHECKING
-from urllib.parse import quote
+from urllib.parse import quote, quote_plus
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
 
-def forms(secret: str) -> set[bytes]:
-    """Return what a secret looks like: itself, as in a URL, and in base64 whatever stands before and after it."""
-    raw = secret.encode()
-    found = {raw, quote(secret, safe="").encode()}
+def writings(secret: str) -> set[str]:
+    """Return the ways in which a secret may be written down: plain, for a URL, for JSON and HTML, in base64."""
+    found = {secret, quote(secret), quote(secret, safe=""), quote_plus(secret), html.escape(secret), repr(secret)[1:-1]}
+    found |= {json.dumps(text)[1:-1] for text in found} | {secret.replace("/", "\\/")}
     for before in range(3):
-        encoded = base64.b64encode(bytes(before) + raw)
-        # The characters that hold bits of this secret alone.
-        known = encoded[-(-before * 8 // 6) : (before + len(raw)) * 8 // 6]
-        found |= {known, known.translate(bytes.maketrans(b"+/", b"-_"))}
+        # Where a text stands among others decides how base64 writes it; at its edges it shares letters with them.
+        raw = b" " * before + secret.encode()
+        for encode in (base64.b64encode, base64.urlsafe_b64encode):
+            found.add(encode(raw).rstrip(b"=")[-(-before * 8 // 6) : len(raw) * 8 // 6].decode())
     return found
 
 
 def leaks(secrets: Iterable[str], places: Iterable[tuple[str, bytes]]) -> list[str]:
-    """Return the names of the places that hold one of the secrets in one of its forms."""
-    looks = [form for secret in secrets for form in forms(secret)]
+    """Return the names of the places that hold one of the secrets, however written."""
+    looks = [writing.encode() for secret in secrets for writing in writings(secret)]
     return [name for name, content in places if any(look in content for look in looks)]
 
 

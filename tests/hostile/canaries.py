@@ -14,6 +14,8 @@ from threading import Event, Thread
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import parse_qsl, quote, quote_plus, urlsplit
 
+from secret_search import writings
+
 from airflow_provider_angus.sandbox import Clock
 from airflow_provider_angus.sandbox.api import TOKEN_PATH, Api, Request
 from airflow_provider_angus.sandbox.tokens import Tokens
@@ -34,18 +36,6 @@ CLIENT_ID = "canary-stream"
 #: A day that is asked for, and an instant at which its last hours are not there yet.
 DAYS = {"from_date": "2024-11-20", "to_date": "2024-11-21"}
 EVENING = datetime(2024, 11, 20, 20, tzinfo=UTC)
-
-
-def writings(secret: str) -> set[str]:
-    """Return the ways in which a secret may be written down: plain, for a URL, for JSON and HTML, in base64."""
-    found = {secret, quote(secret), quote(secret, safe=""), quote_plus(secret), html.escape(secret), repr(secret)[1:-1]}
-    found |= {json.dumps(text)[1:-1] for text in found} | {secret.replace("/", "\\/")}
-    for before in range(3):
-        # Where a text stands among others decides how base64 writes it; at its edges it shares letters with them.
-        raw = b" " * before + secret.encode()
-        for encode in (base64.b64encode, base64.urlsafe_b64encode):
-            found.add(encode(raw).rstrip(b"=")[-(-before * 8 // 6) : len(raw) * 8 // 6].decode())
-    return found
 
 
 #: What must not be found, and whose it is.

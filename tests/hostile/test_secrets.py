@@ -27,9 +27,9 @@ from canaries import (
     Echo,
     Search,
     connections,
-    writings,
 )
 from landing import DAILY, to_file
+from secret_search import writings
 
 from airflow_provider_angus.exceptions import AngusError
 from airflow_provider_angus.hooks import AngusHook

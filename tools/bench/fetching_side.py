@@ -19,15 +19,19 @@ if TYPE_CHECKING:
 
 METRICS = ["passing_by", "interested", "stop_time", "attention_time", "gender", "category"]
 
+#: Imported where a connection is read; a task's process has it from the supervisor that it is forked from.
+CONNECTIONS = "airflow.sdk.execution_time.supervisor"
+
 #: What is imported when it is first needed; what modules take is not what fetching takes.
 IMPORTED_LATE = {
     "angus": (
+        CONNECTIONS,
         "airflow_provider_angus.client",
         "airflow_provider_angus.connection",
         "airflow_provider_angus.fetching",
     ),
-    "iterated": ("airflow_provider_angus.client", "airflow_provider_angus.connection"),
-    "http": ("airflow.providers.http.hooks.http", "requests"),
+    "iterated": (CONNECTIONS, "airflow_provider_angus.client", "airflow_provider_angus.connection"),
+    "http": (CONNECTIONS, "airflow.providers.http.hooks.http", "requests"),
     "loop": ("requests",),
 }
 
