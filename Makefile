@@ -143,9 +143,12 @@ define install
 	touch $@
 endef
 
+# Its last version with a wheel for Python 3.11, and none has one for 3.14.
+ATHERIS := atheris<3.1;python_version<'3.12' atheris;python_version=='3.12.*' atheris;python_version=='3.13.*'
+
 # What a fresh machine installs next year is what was tested today: names and versions, renewed by hand.
 constraints: $(BUILD)/installed
-	echo "apache-airflow>=3 $(PEERS) atheris;python_version<'3.14' hatchling editables" | tr ' ' '\n' | $(compile) --all-extras pyproject.toml --output-file constraints/airflow-3.txt
+	echo "apache-airflow>=3 $(PEERS) $(ATHERIS) hatchling editables" | tr ' ' '\n' | $(compile) --all-extras pyproject.toml --output-file constraints/airflow-3.txt
 	echo "apache-airflow~=2.11.0 hatchling editables" | tr ' ' '\n' | $(compile) --all-extras pyproject.toml --output-file constraints/airflow-2.11.txt
 	echo "hatchling pip-audit pytest twine uv" | tr ' ' '\n' | $(compile) --output-file constraints/build.txt
 

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+import psutil
 from demo import COMMANDS, ROOT, connections
 
 from airflow_provider_angus.sandbox import Sandbox
@@ -89,6 +90,7 @@ def standalone(home: Path, sandbox: Sandbox, settings: dict[str, str] | None = N
             _wait_for(url, process, home)
             yield url
         finally:
+            started = started_by(process)
             # Airflow ends its parts when it is interrupted; when it is terminated it leaves them alone.
             process.send_signal(signal.SIGINT)
             with contextlib.suppress(subprocess.TimeoutExpired):
@@ -96,6 +98,22 @@ def standalone(home: Path, sandbox: Sandbox, settings: dict[str, str] | None = N
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()
+            kill(started)
+
+
+def started_by(process: subprocess.Popen[bytes]) -> list[psutil.Process]:
+    """Return what a process has started and what that has, also in groups of their own, as Airflow 2 has some."""
+    try:
+        return psutil.Process(process.pid).children(recursive=True)
+    except psutil.NoSuchProcess:
+        return []
+
+
+def kill(processes: list[psutil.Process]) -> None:
+    """Kill those that are still there."""
+    for each in processes:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            each.kill()
 
 
 def _environment(home: Path, port: int) -> dict[str, str]:

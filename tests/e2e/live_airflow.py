@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import ui
 from airflow_runs import AIRFLOW_3
 from sqlalchemy import create_engine
 from sqlalchemy.pool import NullPool
@@ -122,6 +123,7 @@ class LiveAirflow:
 
     def close(self) -> None:
         """End all processes, by force where they do not end themselves."""
+        started = [child for process in self._processes.values() for child in ui.started_by(process)]
         for process in self._processes.values():
             process.terminate()
         for command, process in list(self._processes.items()):
@@ -130,6 +132,7 @@ class LiveAirflow:
                 process.wait(20)
             with contextlib.suppress(ProcessLookupError):
                 self.kill(command)
+        ui.kill(started)
 
     def query(self, sql: str, *values: object) -> list[tuple[Any, ...]]:
         """Return what the metadata database says; each ``?`` stands for a value."""
