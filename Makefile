@@ -155,4 +155,4 @@ constraints: $(BUILD)/installed
 compile = $(BUILD)/bin/uv pip compile --quiet --universal --upgrade --no-header --no-annotate --python-version 3.11 -
 
 clean:
-	rm -rf .venv-* .build .cache .demo .ui .airflow .bench
+	rm -rf .venv-* .build .cache .demo .ui .airflow .bench .hypothesis .mypy_cache .pytest_cache .ruff_cache dist

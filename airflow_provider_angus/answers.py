@@ -173,6 +173,12 @@ def one_line(text: str) -> str:
     return " ".join("".join(char if char.isprintable() else " " for char in text).split())
 
 
+def shown(text: str, secrets: Collection[str]) -> str:
+    """Return what somebody else said as a message may show it: in one line, without secrets, cut short."""
+    words = one_line(hidden(text, secrets))
+    return words if len(words) <= WORDS_QUOTED else words[:WORDS_QUOTED] + "…"
+
+
 def words_of(answer: Answer) -> str:
     """Return what the API itself says, as a sentence, cut short."""
     try:
@@ -183,8 +189,7 @@ def words_of(answer: Answer) -> str:
     if isinstance(said, dict):
         fields = (_field_words(name, value) for name, value in said.items())
         said = ": ".join(fields) if said.keys() <= {"code", "message"} else " ".join(fields)
-    words = one_line(hidden(str(said), answer.secrets)) or "(nothing)"
-    words = words if len(words) <= WORDS_QUOTED else words[:WORDS_QUOTED] + "…"
+    words = shown(str(said), answer.secrets) or "(nothing)"
     return words if words[-1] in ".!?…" else words + "."
 
 

@@ -20,11 +20,10 @@ from urllib.request import getproxies
 import httpx
 import tenacity
 
-from airflow_provider_angus.answers import Answer, one_line, raise_if_unavailable, unusable
+from airflow_provider_angus.answers import Answer, raise_if_unavailable, shown, unusable
 from airflow_provider_angus.bodies import ENCODING, Body, BodyError
 from airflow_provider_angus.connection import is_elsewhere
 from airflow_provider_angus.exceptions import AngusAuthError, AngusError, AngusUnavailableError
-from airflow_provider_angus.hiding import hidden
 from airflow_provider_angus.protocol import Alone, Pages, Stream
 from airflow_provider_angus.retrying import POLICY, broken_off
 from airflow_provider_angus.tokens import TOKENS
@@ -175,9 +174,9 @@ async def _exchange(http: httpx.AsyncClient, request: Request, secrets: list[str
         raise AngusAuthError(f"{request} cannot be sent, check the connection's URLs and proxy: {error}") from error
     except httpx.TransportError as error:
         failure = error
-    # Not where it was caught: where a server has said a secret, neither cause nor context may say it too.
-    said = one_line(str(failure)).rstrip(".") or type(failure).__name__
-    reason = hidden(said, [*request.secrets, *secrets])
+    # Not where it was caught: what a message may not show, neither cause nor context may.
+    said = str(failure).rstrip(".") or type(failure).__name__
+    reason = shown(said, [*request.secrets, *secrets])
     cause = failure if reason == said else None
     if begun:
         raise broken_off(request, reason) from cause

@@ -17,10 +17,9 @@ import requests
 import tenacity
 import urllib3
 
-from airflow_provider_angus.answers import Answer, one_line, raise_if_unavailable, unusable
+from airflow_provider_angus.answers import Answer, raise_if_unavailable, shown, unusable
 from airflow_provider_angus.bodies import ENCODING, Body, BodyError
 from airflow_provider_angus.exceptions import AngusAuthError, AngusError, AngusUnavailableError
-from airflow_provider_angus.hiding import hidden
 from airflow_provider_angus.protocol import Alone, Pages, Stream
 from airflow_provider_angus.retrying import POLICY, broken_off
 from airflow_provider_angus.sessions import READ_SIZE, Session
@@ -237,12 +236,15 @@ class AngusClient:
             failure = error
         except OSError as error:
             raise AngusAuthError(f"{request} cannot be sent, check the connection's verify: {error}") from error
-        # Not where it was caught: where a server has said a secret, neither cause nor context may say it too.
-        reason = hidden(said := _cause(failure), self._secrets(request))
-        raise AngusUnavailableError(f"{request} got no answer: {reason}.") from (failure if reason == said else None)
+        # Not where it was caught: what a message may not show, neither cause nor context may.
+        reason, cause = self._told(request, failure)
+        raise AngusUnavailableError(f"{request} got no answer: {reason}.") from cause
 
-    def _secrets(self, request: Request) -> list[str]:
-        return [*request.secrets, *self._settings.proxy_secrets]
+    def _told(self, request: Request, failure: Exception) -> tuple[str, Exception | None]:
+        """Return the reason of a network error, and the error itself where it says nothing that the reason does not."""
+        said = _reason(failure).rstrip(".")
+        reason = shown(said, [*request.secrets, *self._settings.proxy_secrets])
+        return reason, failure if reason == said else None
 
     def _read(self, request: Request, response: requests.Response) -> bytes:
         try:
@@ -256,8 +258,8 @@ class AngusClient:
             raise self._too_slow(request) from error
         except urllib3.exceptions.HTTPError as error:
             failure = error
-        reason = hidden(said := _cause(failure), self._secrets(request))
-        raise broken_off(request, reason) from (failure if reason == said else None)
+        reason, cause = self._told(request, failure)
+        raise broken_off(request, reason) from cause
 
     def _too_slow(self, request: Request, *, connected: bool = True) -> AngusUnavailableError:
         error = AngusUnavailableError(f"{request} was not answered within {self._settings.timeout:g} s.")
@@ -265,9 +267,8 @@ class AngusClient:
         return error
 
 
-def _cause(error: BaseException) -> str:
+def _reason(error: BaseException) -> str:
     """Return the innermost reason of a network error, which is the one a person can act on."""
     while isinstance(inner := getattr(error, "reason", None) or (error.args or [None])[-1], Exception):
         error = inner
-    text = str(error).rsplit(">: ", 1)[-1] or type(error).__name__
-    return one_line(text).rstrip(".")
+    return str(error).rsplit(">: ", 1)[-1] or type(error).__name__

@@ -8,6 +8,7 @@ may also return the bucket that starts at midnight.
 from __future__ import annotations
 
 import math
+import sys
 from collections import defaultdict
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
@@ -231,7 +232,9 @@ def totals(rows: Iterable[Row]) -> dict[str, int | float]:
                 except OverflowError:
                     # A whole number of hundreds of digits, and a fraction.
                     sums[column] = math.inf
-    return {column: total for column, total in sums.items() if column not in MEANS}
+    # Of thousands of digits they could not even be written.
+    largest = sys.float_info.max
+    return {column: total if total <= largest else math.inf for column, total in sums.items() if column not in MEANS}
 
 
 def _floor(moment: datetime, time: str) -> datetime:

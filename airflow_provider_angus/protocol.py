@@ -48,6 +48,7 @@ if TYPE_CHECKING:
 
 TOKEN_PATH = "/api-token-authstream/"  # noqa: S105 (a path); without its last slash the POST would become a GET
 ENTITIES_PATH = "/api/1/entities"
+_LARGEST_COUNT = 10**12
 
 
 @dataclass(frozen=True)
@@ -270,7 +271,7 @@ class Pages:
         promised = []
         for name, so_far in (("total_results", self._total_results), ("nb_of_pages", self.nb_of_pages)):
             number = answer.get(name)
-            if not isinstance(number, int) or isinstance(number, bool) or number < 0:
+            if not isinstance(number, int) or isinstance(number, bool) or not 0 <= number <= _LARGEST_COUNT:
                 raise self._wrong(f"{name} is {kind(number)}, not a count")
             if so_far is not None and number != so_far:
                 raise self._wrong(f"{name} was {so_far} before and is {number} now")

@@ -98,5 +98,7 @@ def _check_text(row: Row, other: Row) -> None:
 
 def _whole(row: Row, name: str, value: float) -> int:
     if value != value // 1 or value > _LARGEST:
-        raise AngusResponseError(f"Bucket {row['bucket_start']}: {name} is {value} where a count is documented.")
+        raise AngusResponseError(
+            f"Bucket {row['bucket_start']}: {name} is {str(value)[:50]} where a count is documented."
+        )
     return int(value)

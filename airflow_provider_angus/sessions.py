@@ -32,7 +32,7 @@ class Session:
     """A connection or two, used by one thread at a time, which another one can break off.
 
     What ``requests.Session`` adds of its own accord is not wanted: cookies of earlier answers, an entry of a ``.netrc``
-    in place of our header, redirects whose bodies it reads without our deadline.
+    in place of our header, redirects whose bodies it reads without our limit.
     """
 
     def __init__(self) -> None:
@@ -49,7 +49,7 @@ class Session:
         prepared = requests.PreparedRequest()
         prepared.prepare(asked.method, asked.url, headers, params=dict(asked.params), json=asked.body)
         if asked.url not in self._ways:
-            self._ways[asked.url] = _way(asked.url, settings)
+            self._ways[asked.url] = _way(str(prepared.url), settings)
         return self._adapter.send(prepared, timeout=settings.timeout, **self._ways[asked.url])
 
     def break_off(self) -> None:
@@ -125,14 +125,15 @@ class _UntilDeadline(io.RawIOBase):
     def readable(self) -> bool:
         return True
 
-    def readinto(self, buffer: Any) -> int:
+    def readinto(self, buffer: Any) -> int | None:
         left = self._deadline - time.monotonic()
         if left <= 0:
             raise TimeoutError("The time is up.")
-        # Setting it is a turn at the socket, too.
+        # Setting it is a turn at the socket, too, and a hundredth of the time no matter.
         if left < 0.99 * self._timeout:
             self._socket.settimeout(left)
-        return self._file.readinto1(buffer)
+        # Not through its buffer, which would wait for more than has come.
+        return self._file.raw.readinto(buffer)
 
     def close(self) -> None:
         self._file.close()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
+import socket
 import ssl
 import threading
 import traceback
@@ -17,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from airflow_provider_angus.answers import Request
+from airflow_provider_angus.async_client import AngusAsyncClient
 from airflow_provider_angus.client import AngusClient
 from airflow_provider_angus.connection import Settings, read_settings
 from airflow_provider_angus.exceptions import (
@@ -30,7 +33,7 @@ from airflow_provider_angus.interval import Interval
 from airflow_provider_angus.retrying import ATTEMPTS
 from airflow_provider_angus.sandbox import Sandbox
 from airflow_provider_angus.sessions import Session
-from airflow_provider_angus.tokens import TokenCache
+from airflow_provider_angus.tokens import TOKENS, TokenCache
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -510,6 +513,37 @@ def test_calls_that_follow_each_other_use_one_connection(sandbox: Sandbox) -> No
         assert server.connections == 1
 
 
+def test_a_chunked_answer_ends_when_all_of_it_has_come(sandbox: Sandbox) -> None:
+    more, enough = threading.Event(), threading.Event()
+
+    def answer_in_two_parts(listener: socket.socket) -> None:
+        connection = listener.accept()[0]
+        with connection:
+            connection.recv(1 << 16)
+            connection.sendall(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n96\r\n" + b"x" * 100)
+            more.wait(30)
+            connection.sendall(b"x" * 50 + b"\r\n0\r\n\r\n")
+            # Kept alive.
+            enough.wait(30)
+
+    session = Session()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        server = threading.Thread(target=answer_in_two_parts, args=(listener,))
+        server.start()
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        try:
+            with session.ask(Request("GET", url), {}, settings_of(sandbox, timeout=5)) as answer:
+                assert answer.raw.read1(1 << 16, decode_content=False) == b"x" * 100
+                more.set()
+                assert answer.raw.read1(1 << 16, decode_content=False) == b"x" * 50
+                assert answer.raw.read1(1 << 16, decode_content=False) == b""
+        finally:
+            more.set()
+            enough.set()
+            server.join()
+    session.close()
+
+
 @pytest.mark.parametrize(
     ("raw", "error"),
     [
@@ -549,20 +583,39 @@ def test_a_certificate_that_nobody_vouches_for_is_refused(certificate: Path, san
         assert "CERTIFICATE_VERIFY_FAILED" in message
 
 
+@pytest.mark.usefixtures("no_backoff")
+@pytest.mark.parametrize("raw", [b"\x1b[31mred\r\rAll is well\r\n\r\n", b"X" * 5000 + b"\r\n\r\n"])
+def test_what_is_hardly_http_brings_no_control_characters_into_a_log_and_not_much(raw: bytes, sandbox: Sandbox) -> None:
+    def ask_from_a_loop(settings: Settings) -> object:
+        return asyncio.run(AngusAsyncClient(settings).get_entities("passing_by", DAY, "by_day"))
+
+    for ask in (lambda settings: Asker(settings).ask(), ask_from_a_loop):
+        TOKENS.clear()
+        with serving(raw) as (_, url), pytest.raises(AngusError) as raised:
+            ask(settings_of(sandbox, console_url=url))
+        assert len(str(raised.value)) < 600
+        told = "".join(traceback.format_exception(raised.value))
+        assert {char for char in told if not char.isprintable()} == {"\n"}
+        assert "X" * 1000 not in told
+
+
 def test_a_read_over_tls_ends_at_once_when_another_thread_closes_the_client(
     certificate: Path, sandbox: Sandbox
 ) -> None:
     with serving(certificate=certificate) as (server, url):
-        told, release = threading.Event(), threading.Event()
-        server.before = lambda: told.set() or release.wait(60)
+        told, release, answered = threading.Event(), threading.Event(), threading.Event()
+        server.before = lambda: told.set() or release.wait(60) or answered.set()
         settings = settings_of(sandbox, console_url=url, data_url=url, verify=str(certificate), timeout=600)
         client = AngusClient(settings, tokens=TokenCache())
         closer = threading.Thread(target=lambda: told.wait(30) and client.close())
         closer.start()
-        with pytest.raises(AngusError, match="Given up"):
-            list(client.read(client.pages("passing_by", DAY, "global")))
-        closer.join()
-        release.set()
+        try:
+            with pytest.raises(AngusError, match="Given up"):
+                list(client.read(client.pages("passing_by", DAY, "global")))
+            assert not answered.is_set()
+        finally:
+            release.set()
+            closer.join()
 
 
 def test_what_is_sent_over_tls_after_it_was_broken_off_would_still_be_encrypted(

@@ -369,7 +369,7 @@ def test_an_api_that_asks_one_page_to_wait_is_left_alone_by_all(ask: Ask, paged:
 
     def slow(page: int) -> None:
         if page == 2 and told.wait(20):
-            time.sleep(0.5)
+            time.sleep(0.2)
 
     # The second page makes room for the sixth when nobody is to ask.
     paged.before, paged.instead = slow, {3: too_many}
