@@ -311,6 +311,11 @@ def test_totals_add_up_what_adds_up_and_leave_the_rest_out(values: list[dict[str
         assert total == pytest.approx(sum(found))
 
 
+def test_totals_of_more_digits_than_can_be_written_are_infinite() -> None:
+    row = read_row("shop", ["passing_by"], DAY, {"passing_by": {"value": 9 * 10**4299}})
+    assert totals([row, row]) == {"passing_by": math.inf}
+
+
 @settings(deadline=None)
 @given(st.lists(st.lists(st.integers(0, 10**6)), max_size=5))
 def test_the_totals_of_parts_add_up_to_those_of_the_whole(parts: list[list[int]]) -> None:

@@ -208,6 +208,10 @@ WRONG_PAGES = {
     "text total": (PAGE | {"total_results": "1"}, "total_results is str '1', not a count"),
     "bool total": (PAGE | {"total_results": True}, "total_results is bool 'True', not a count"),
     "float total": (PAGE | {"total_results": 1.0}, "total_results is float '1.0', not a count"),
+    "a total of thousands of digits": (
+        PAGE | {"total_results": 10**4000},
+        r"total_results is int '10{49}', not a count",
+    ),
     "negative total": (PAGE | {"total_results": -1}, "total_results is int '-1', not a count"),
     "no pages": (PAGE | {"nb_of_pages": None}, "nb_of_pages is null, not a count"),
     "list of pages": (PAGE | {"nb_of_pages": [1]}, r"nb_of_pages is list '\[1\]', not a count"),

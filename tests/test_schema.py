@@ -81,10 +81,10 @@ def test_counts_that_came_as_floats_are_counts_and_means_that_came_whole_are_flo
     assert (repr(fit["passing_by"]), repr(fit["stop_time"])) == ("4", "4.0")
 
 
-@pytest.mark.parametrize("count", [4.5, 2**63, float("nan"), float("inf"), 1e300])
+@pytest.mark.parametrize("count", [4.5, 2**63, pytest.param(10**4000, id="huge"), float("nan"), float("inf"), 1e300])
 def test_a_count_that_a_table_would_have_to_change_is_an_error(count: float) -> None:
     row = read_row("camera", ["passing_by"], HOUR, {"passing_by": {"value": count}})
-    with pytest.raises(AngusResponseError, match="passing_by is .* where a count is documented"):
+    with pytest.raises(AngusResponseError, match="passing_by is .{3,50} where a count is documented"):
         landed(row, schema(["passing_by"]), HOUR)
 
 
