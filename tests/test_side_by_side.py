@@ -342,6 +342,11 @@ def test_a_question_that_is_cancelled_leaves_no_task_and_no_socket(
         run(main())
 
 
+def test_an_event_loop_that_ends_leaves_no_socket(paged: Paged) -> None:
+    assert len(run(AngusAsyncClient(settings_of(paged)).get_entities("passing_by", HOURS, "by_hour"))) == 26
+    assert connections_to(paged) == 0
+
+
 def test_who_reads_in_one_thread_gets_an_error_of_ours_when_another_closes_the_client(paged: Paged) -> None:
     client = AngusClient(settings_of(paged, timeout=600))
     with held(paged, 1) as there:
