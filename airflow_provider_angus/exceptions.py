@@ -1,87 +1,89 @@
-"""The error tree: what Airflow retries and what it must not.
+"""The error tree: which failures Airflow retries and which fail the task at once.
 
-A message says what was asked (method and URL, never a token or a query), what came back (status and the API's
-own words, cut short) and what to change. The cause, where there is one, is kept as ``__cause__``.
+A message names the request (method and URL, never a token or a query), the response (status and the API's message,
+shortened) and the fix. The underlying error is kept as ``__cause__``.
 
-    AngusError                  catch this to catch all of them
-    |- AngusUnavailableError    the API was away, slow or overloaded          Airflow retries
-    |- AngusResponseError       the answer is not what the API documents      Airflow retries
-    |- AngusStorageError        rows could not be written: full, away, locked Airflow retries
-    |- AngusTargetError         the file or table cannot take such rows       fails at once
-    |  `- AngusRowError         ... those of one stream                       fails at once
-    |- AngusRequestError        the request is wrong and stays wrong          fails at once
-    |- AngusAuthError           credentials refused, connection incomplete    fails at once
-    `- AngusIntervalError       the run has no interval                       fails at once
+    AngusError                  base class: catch it to catch all of them
+    |- AngusUnavailableError    network failure, time-out, 408, 429 or 5xx       retried
+    |- AngusResponseError       a response that the API does not document        retried
+    |- AngusStorageError        a disk, store or database failed                 retried
+    |- AngusTargetError         the file or table cannot take the rows           fails at once
+    |  `- AngusRowError         ... those of one stream                          fails at once
+    |- AngusRequestError        the request is wrong and stays wrong             fails at once
+    |- AngusAuthError           credentials refused, connection incomplete       fails at once
+    `- AngusIntervalError       the DAG run has no data interval                 fails at once
 """
 
 from __future__ import annotations
 
 from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
 
-__all__ = [
-    "AngusAuthError",
-    "AngusError",
-    "AngusIntervalError",
-    "AngusRequestError",
-    "AngusResponseError",
-    "AngusRowError",
-    "AngusStorageError",
-    "AngusTargetError",
-    "AngusUnavailableError",
-]
-
 
 class AngusError(AirflowException):
-    """Anything that can go wrong between a DAG run and its Angus rows."""
+    """The base class of all errors that this provider raises.
+
+    Example::
+
+        try:
+            AngusHook("angus_default").get_entities("passing_by", "2017-09-03", "2017-09-04")
+        except AngusUnavailableError as error:
+            print("try again in", error.retry_after or 60.0, "seconds")
+        except AngusError as error:
+            print("Airflow retries" if is_retryable(error) else "fix it first:", error)
+    """
 
 
 class AngusUnavailableError(AngusError):
-    """The network failed, the time was up, or the API answered 408, 429 or 5xx, also after our own retries."""
+    """The API could not be reached, timed out, or responded with 408, 429 or 5xx, also after the client's retries.
 
-    #: How many seconds the API asked to wait (``Retry-After``), where it did.
-    retry_after: float | None = None
+    :param message: the request, the failure and the fix.
+    :param retry_after: seconds that the API asked to wait (``Retry-After``); None if it did not.
+    """
 
-    #: Whether it was the time that was up, ours or a gateway's (504).
-    timed_out: bool = False
+    def __init__(self, message: str, *, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
 
 
 class AngusResponseError(AngusError):
-    """An answer that is not what the API documents: HTML, a body cut short, a total that does not add up."""
+    """The response is not one that the API documents: HTML, an incomplete body, totals that do not add up.
 
-    #: Whether it ended before it was whole, so that the same request may well be answered in full.
-    broken_off: bool = False
+    :param message: the request, the response and the fix.
+    :param truncated: whether the body ended early, so that the client may repeat the request.
+    """
+
+    def __init__(self, message: str, *, truncated: bool = False) -> None:
+        super().__init__(message)
+        self.truncated = truncated
 
 
 class AngusStorageError(AngusError):
-    """The rows could not be written: a disk that is full, a database that is away or locked. What was there stays."""
+    """A disk, object store or database failed (full, unreachable, locked). Existing data is unchanged."""
 
 
 class AngusTargetError(AngusError, AirflowFailException):
-    """Where the rows should go cannot take them: no such format, a table that lacks a column, a name that is none."""
+    """The file or table cannot take the rows: an unknown format, a missing column, an invalid name."""
 
 
 class AngusRowError(AngusTargetError):
-    """The table cannot take the rows of one stream, though it may take those of others."""
+    """The table cannot take the rows of one stream; it may take the rows of other streams."""
 
 
 class AngusRequestError(AngusError, AirflowFailException):
-    """The request itself is wrong (unknown metric, HTTP 400): asking again cannot help, so Airflow does not."""
-
-    #: Whether the API says that the range is too long, so that a shorter one may be answered.
-    range_too_long: bool = False
+    """The request is wrong (unknown metric, status 400). A retry cannot help."""
 
 
 class AngusAuthError(AngusError, AirflowFailException):
-    """The credentials were refused, or the connection is missing or incomplete: a person has to mend it."""
+    """The API refused the credentials, or the connection is missing, incomplete or unusable."""
 
 
 class AngusIntervalError(AngusError, AirflowFailException):
-    """The DAG run has no data interval, or an empty one, and nothing else says which rows are meant."""
+    """The DAG run has no data interval or an empty one, so the rows to fetch cannot be determined."""
 
 
-def can_be_retried(error: AngusError) -> bool:
-    """Return whether Airflow tries again after an error, for a try can help.
+def is_retryable(error: AngusError) -> bool:
+    """Return whether Airflow retries a task that failed.
 
-    :param error: any of ours.
+    :param error: the task's error.
     """
     return not isinstance(error, AirflowFailException)

@@ -1,47 +1,56 @@
-"""``AngusHook``: an Airflow connection -> a client that has its token."""
+"""``AngusHook``: a client of the Angus API with the credentials of an Airflow connection."""
 
 from __future__ import annotations
 
+from collections.abc import Generator, Iterable
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook, mask_secret
 
-from airflow_provider_angus import CONNECTION_FIELD_BEHAVIOUR, CONNECTION_FIELDS
-from airflow_provider_angus.compat import amask_secret
+from airflow_provider_angus._compat import amask_secret
+from airflow_provider_angus._provider_info import CONNECTION_FIELD_BEHAVIOUR, CONNECTION_FIELDS
 from airflow_provider_angus.exceptions import AngusAuthError, AngusError
-from airflow_provider_angus.interval import Interval, explicit_interval
+from airflow_provider_angus.model.buckets import Time
+from airflow_provider_angus.model.entities import Row
+from airflow_provider_angus.model.intervals import DateLike, Interval, explicit_interval
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable
-
-    from airflow_provider_angus.async_client import AngusAsyncClient
-    from airflow_provider_angus.client import AngusClient
-    from airflow_provider_angus.connection import AirflowConnection, Settings
-    from airflow_provider_angus.entities import Row
-    from airflow_provider_angus.interval import DateLike
-    from airflow_provider_angus.protocol import Pages
-
-#: How many pages go by from one line in the log to the next.
-_PAGES_A_LINE = 10
+    from airflow_provider_angus.api.async_client import AngusAsyncClient
+    from airflow_provider_angus.api.auth import TokenCache
+    from airflow_provider_angus.api.client import AngusClient
+    from airflow_provider_angus.api.pagination import EntityPages
+    from airflow_provider_angus.api.retries import RetryPolicy
+    from airflow_provider_angus.api.settings import Settings
 
 
 class AngusHook(BaseHook):
-    """One stream's entities, with the credentials of an Airflow connection; the JWT is its own affair.
+    """Read the entities of one stream. The hook manages API tokens.
 
-    The token is shared by everything in the process that has the same credentials. It is kept until 60 s before its
-    ``exp``, one that cannot be read until the API refuses it.
+    Hooks with equal credentials share a token within a process, until 60 s before it expires.
 
     :param angus_conn_id: an Airflow connection of type ``angus``; one connection is one stream.
-    :param concurrency: how many pages of one question are asked for at once at most, 1: one by one; None: as the
-        connection says, or 4.
+    :param concurrency: the maximum of concurrent page requests of one query, 1 to 32; None: the connection's value,
+        or 4.
+
+    Example::
+
+        hook = AngusHook("angus_default")
+        rows = hook.get_entities("passing_by,interested", "2017-09-03", "2017-09-04", "by_hour")
+        assert len(rows) == 24
     """
 
     conn_name_attr = "angus_conn_id"
     default_conn_name = "angus_default"
     conn_type = "angus"
     hook_name = "Angus.ai"
+
+    #: When to repeat a request; None: four attempts. A subclass may replace it.
+    retry_policy: ClassVar[RetryPolicy | None] = None
+
+    #: The token cache; None: that of the process. A subclass may replace it.
+    tokens: ClassVar[TokenCache | None] = None
 
     def __init__(
         self, angus_conn_id: str = default_conn_name, *, concurrency: int | None = None, **kwargs: Any
@@ -52,70 +61,92 @@ class AngusHook(BaseHook):
         self._client: AngusClient | None = None
 
     def get_conn(self) -> AngusClient:
-        """Return the client of the connection's stream, one for the life of this hook; nothing is asked yet.
+        """Return the hook's client, always the same one. No request is sent.
 
-        :raises AngusAuthError: the connection does not exist, is incomplete or holds what cannot be used.
+        :raises AngusAuthError: the connection does not exist, is incomplete or invalid.
+
+        Example::
+
+            client = AngusHook("angus_default").get_conn()
         """
         if self._client is None:
-            from airflow_provider_angus.client import AngusClient
-
-            self._client = AngusClient(self.settings(), on_token=_mask)
+            self._client = self._create_client()
         return self._client
 
-    async def get_async_conn(self) -> AngusAsyncClient:
-        """Return a client for the event loop of a triggerer; the connection is read without blocking it.
+    def _create_client(self, **arguments: Any) -> AngusClient:
+        from airflow_provider_angus.api.auth import maskable_part
+        from airflow_provider_angus.api.client import AngusClient
 
-        :raises AngusAuthError: the connection does not exist, is incomplete or holds what cannot be used.
+        arguments = self._client_arguments() | arguments
+        return AngusClient(self.settings(), on_token=lambda token: mask_secret(maskable_part(token)), **arguments)
+
+    async def get_async_conn(self) -> AngusAsyncClient:
+        """Return a client for the event loop of a triggerer. Reading the connection does not block the loop.
+
+        :raises AngusAuthError: the connection does not exist, is incomplete or invalid.
+
+        Example::
+
+            async def fetch(interval):
+                client = await AngusHook("angus_default").get_async_conn()
+                return await client.get_entities("passing_by", interval, "by_hour")
         """
         from airflow.providers.common.compat.connection import get_async_connection, get_async_extra_dejson
 
-        from airflow_provider_angus.async_client import AngusAsyncClient, turn
+        from airflow_provider_angus.api.async_client import AngusAsyncClient
+        from airflow_provider_angus.api.auth import maskable_part
+        from airflow_provider_angus.api.loop_state import yield_to_loop
 
-        await turn()
+        async def mask_token(token: str) -> None:
+            await amask_secret(maskable_part(token))
+
+        await yield_to_loop()
         try:
             connection = await get_async_connection(self.angus_conn_id, hook=self)
         except AirflowNotFoundException as error:
             raise self._not_found() from error
-        settings = self._read(connection, await get_async_extra_dejson(connection))
-        for text in settings.to_mask:
-            await amask_secret(text)
-        return AngusAsyncClient(settings, on_token=_amask)
+        settings = self._read_settings(connection, await get_async_extra_dejson(connection))
+        for value in settings.masked_values:
+            await amask_secret(value)
+        return AngusAsyncClient(settings, on_token=mask_token, **self._client_arguments())
 
     def iter_entities(
         self,
         metrics: str | Iterable[str],
         from_date: DateLike,
         to_date: DateLike,
-        time: str = "global",
+        time: Time = "global",
         *,
         window: timedelta | None = None,
     ) -> Generator[Row, None, None]:
-        """Yield the rows of ``[from_date, to_date)``, page by page as they are consumed.
+        """Yield the rows of ``[from_date, to_date)``, page by page.
 
-        That the answer was whole is known when the iteration ends: whoever stores rows must not publish them before.
+        The result is known to be complete when the iteration ends. Do not publish rows before.
 
-        :param metrics: names of metrics, or one text with commas between them.
-        :param from_date: ISO 8601 text, datetime or pendulum DateTime; without an offset it is UTC.
-        :param to_date: the same; buckets that start at this instant are left out.
+        :param metrics: names, or one text of names separated by commas.
+        :param from_date: start, inclusive: ISO 8601 text, datetime or pendulum DateTime; without an offset it is UTC.
+        :param to_date: end, exclusive: ISO 8601 text, datetime or pendulum DateTime; without an offset it is UTC.
         :param time: ``by_hour``, ``by_day`` (UTC buckets) or ``global`` (one bucket, the interval).
-        :param window: how much of the interval is asked for at a time, in whole buckets; None: all of it, and shorter
-            windows where the API says that this is too long. Of no effect for ``global``.
-        :returns: flat dicts, see :func:`airflow_provider_angus.entities.read_row`.
-        :raises AngusError: see the tree in ``exceptions.py``; wrong metrics, time, window or dates before any call.
-        """
-        pages = self.get_conn().pages(metrics, explicit_interval(from_date, to_date), time, window)
-        return self._rows(pages)
+        :param window: the length of one request's range, rounded down to whole buckets. Must be positive. None: the
+            whole interval. Ignored for ``global``.
+        :returns: flat dicts: ``stream``, ``bucket_start``, ``bucket_end`` (ISO 8601, UTC), then one column per number.
+        :raises AngusError: any error of the tree in ``exceptions.py``; invalid arguments before any request.
 
-    def _rows(self, pages: Pages) -> Generator[Row, None, None]:
-        count, too_long = 0, None
+        Example::
+
+            rows = AngusHook("angus_default").iter_entities("interested", "2017-09-03", "2017-09-10", "by_day")
+            print(max(row["interested"] for row in rows))
+        """
+        return self._iter_rows(self.get_conn().pages(metrics, explicit_interval(from_date, to_date), time, window))
+
+    def _iter_rows(self, pages: EntityPages) -> Generator[Row, None, None]:
+        count = 0
         with closing(self.get_conn().read(pages)) as read:
             for rows in read:
-                if pages.too_long is not too_long:
-                    too_long = pages.too_long
-                    self.log.warning("Asking for parts of the interval, as window=timedelta(...) does: %s", too_long)
                 count += len(rows)
                 several = pages.page > 1 or not pages.finished
-                if several and (pages.page % _PAGES_A_LINE == 1 or pages.page == pages.nb_of_pages):
+                # Log the first page, every tenth after it, and the last.
+                if several and (pages.page % 10 == 1 or pages.page == pages.nb_of_pages):
                     self.log.info("Page %s of %s: %s rows so far", pages.page, pages.nb_of_pages, count)
                 yield from rows
 
@@ -124,44 +155,61 @@ class AngusHook(BaseHook):
         metrics: str | Iterable[str],
         from_date: DateLike,
         to_date: DateLike,
-        time: str = "global",
+        time: Time = "global",
         *,
         window: timedelta | None = None,
     ) -> list[Row]:
-        """Return the rows of ``[from_date, to_date)`` as a list, whole or not at all.
+        """Return the rows of ``[from_date, to_date)`` as a list, all or none.
 
-        :param metrics: see :meth:`iter_entities`.
-        :param from_date: the same.
-        :param to_date: the same.
-        :param time: the same.
-        :param window: the same.
-        :returns: the same rows.
-        :raises AngusError: for the same reasons.
+        :param metrics: names, or one text of names separated by commas.
+        :param from_date: start, inclusive: ISO 8601 text, datetime or pendulum DateTime; without an offset it is UTC.
+        :param to_date: end, exclusive: ISO 8601 text, datetime or pendulum DateTime; without an offset it is UTC.
+        :param time: ``by_hour``, ``by_day`` (UTC buckets) or ``global`` (one bucket, the interval).
+        :param window: the length of one request's range, rounded down to whole buckets. Must be positive. None: the
+            whole interval. Ignored for ``global``.
+        :returns: flat dicts: ``stream``, ``bucket_start``, ``bucket_end`` (ISO 8601, UTC), then one column per number.
+        :raises AngusError: any error of the tree in ``exceptions.py``; invalid arguments before any request.
+
+        Example::
+
+            (row,) = AngusHook("angus_default").get_entities(["gender"], "2017-09-03", "2017-09-04")
+            print(row["gender_female"], row["gender_male"], row["gender_unknown"])
         """
         return list(self.iter_entities(metrics, from_date, to_date, time, window=window))
 
     def test_connection(self) -> tuple[bool, str]:
-        """Get a new token, make one small data call and say in a sentence how that went (the UI's Test button)."""
+        """Get a new token, send one small query and report the result (the Test button of the UI).
+
+        :returns: success, and a sentence for the user.
+
+        Example::
+
+            ok, message = AngusHook("angus_default").test_connection()
+            assert ok, message
+        """
         try:
-            from airflow_provider_angus.client import AngusClient
-            from airflow_provider_angus.tokens import TokenCache
+            from airflow_provider_angus.api.auth import TokenCache
 
             now = datetime.now(UTC)
-            with AngusClient(self.settings(), tokens=TokenCache(), on_token=_mask) as client:
+            with self._create_client(tokens=TokenCache()) as client:
                 pages = client.pages("passing_by", Interval(now - timedelta(hours=1), now), "global")
                 rows = [row for page in client.read(pages) for row in page]
         except AngusError as error:
             return False, str(error)
-        except Exception as error:  # noqa: BLE001 (the button must answer whatever happens; this is the one place)
+        except Exception as error:  # noqa: BLE001 (the button must report every failure)
             return False, f"{type(error).__name__}: {error}"
-        stream = client.stream.credentials.client_id
-        seen = f"passing_by in the last hour: {rows[0]['passing_by']}" if rows else "no data of the last hour yet"
-        return True, f"All well: the console gave a token and stream {stream!r} answered ({seen})."
+        seen = f"passing_by in the last hour: {rows[0]['passing_by']}" if rows else "no data in the last hour"
+        return True, f"Connection successful: stream {client.client_id!r} responded ({seen})."
 
     @classmethod
     def get_connection_form_widgets(cls) -> dict[str, Any]:
-        """Return the form's own fields for Airflow 2.11 to 3.1; later ones read the provider info itself."""
-        # These come with Airflow 2; Airflow 3 has stand-ins for them, without types.
+        """Return the form's own fields for Airflow 2.11 to 3.1. Later versions read the provider info.
+
+        Example::
+
+            assert "client_id" in AngusHook.get_connection_form_widgets()
+        """
+        # Airflow 2 has these packages; Airflow 3 replaces them while it calls this method.
         from flask_appbuilder.fieldwidgets import BS3PasswordFieldWidget, BS3TextFieldWidget
         from wtforms import PasswordField, StringField
 
@@ -177,42 +225,41 @@ class AngusHook(BaseHook):
 
     @classmethod
     def get_ui_field_behaviour(cls) -> dict[str, Any]:
-        """Return what the form's standard fields are called for Airflow 2.11 to 3.1."""
+        """Return the labels of the form's standard fields for Airflow 2.11 to 3.1.
+
+        Example::
+
+            assert AngusHook.get_ui_field_behaviour()["hidden_fields"] == ["schema"]
+        """
         return {key.replace("-", "_"): value for key, value in CONNECTION_FIELD_BEHAVIOUR.items()}
 
     def settings(self) -> Settings:
-        """Return what the connection says, checked.
+        """Return the connection's settings, validated.
 
-        :returns: see :class:`airflow_provider_angus.connection.Settings`.
-        :raises AngusAuthError: the connection does not exist, is incomplete or holds what cannot be used.
+        :raises AngusAuthError: the connection does not exist, is incomplete or invalid.
+
+        Example::
+
+            assert AngusHook("angus_default").settings().data_url == sandbox.url
         """
         try:
             connection = self.get_connection(self.angus_conn_id)
         except AirflowNotFoundException as error:
             raise self._not_found() from error
-        settings = self._read(connection, connection.extra_dejson)
-        # Airflow masks a connection's password itself, where it reads it.
-        for text in settings.to_mask:
-            mask_secret(text)
+        settings = self._read_settings(connection, connection.extra_dejson)
+        for value in settings.masked_values:
+            mask_secret(value)
         return settings
 
-    def _read(self, connection: AirflowConnection, extra: object) -> Settings:
-        from airflow_provider_angus.connection import read_settings
+    def _read_settings(self, connection: Any, extra: object) -> Settings:
+        from airflow_provider_angus.api.settings import read_settings
 
         given = {} if self.concurrency is None else {"concurrency": self.concurrency}
         return read_settings(connection, (extra if isinstance(extra, dict) else {}) | given)
 
+    def _client_arguments(self) -> dict[str, Any]:
+        arguments = {"retry_policy": self.retry_policy, "tokens": self.tokens}
+        return {name: value for name, value in arguments.items() if value is not None}
+
     def _not_found(self) -> AngusAuthError:
-        return AngusAuthError(f"There is no connection {self.angus_conn_id!r}: create it with the type Angus.ai.")
-
-
-def _mask(token: str) -> None:
-    from airflow_provider_angus.tokens import secret_part
-
-    mask_secret(secret_part(token))
-
-
-async def _amask(token: str) -> None:
-    from airflow_provider_angus.tokens import secret_part
-
-    await amask_secret(secret_part(token))
+        return AngusAuthError(f"Connection {self.angus_conn_id!r} does not exist. Create it with the type Angus.ai.")

@@ -1,4 +1,4 @@
-"""Where a task's page in the Airflow UI leads: the Angus console of its connection."""
+"""The link on a task's page in the Airflow UI: the Angus console of its connection."""
 
 from __future__ import annotations
 
@@ -11,16 +11,22 @@ if TYPE_CHECKING:
 
 
 class AngusConsoleLink(BaseOperatorLink):
-    """A button that opens the Angus console, where a stream's credentials and dashboard are."""
+    """A button that opens the Angus console, which has a stream's credentials and dashboard.
+
+    Example::
+
+        class MyOperator(BaseOperator):
+            operator_extra_links = (AngusConsoleLink(),)
+    """
 
     name = "Angus console"
 
     def get_link(self, operator: BaseOperator, **_: Any) -> str:
-        """Return the console's URL, as the operator's connection has it; Angus's own where that cannot be read.
+        """Return the console's URL from the operator's connection, or the default URL if it cannot be read.
 
-        :param operator: has an ``angus_conn_id``; of several connections the first counts.
+        :param operator: an operator with ``angus_conn_id``; of several connections the first is used.
         """
-        from airflow_provider_angus.connection import CONSOLE_URL
+        from airflow_provider_angus.api.settings import CONSOLE_URL
         from airflow_provider_angus.exceptions import AngusError
         from airflow_provider_angus.hooks import AngusHook
 
@@ -29,5 +35,5 @@ class AngusConsoleLink(BaseOperatorLink):
         try:
             return AngusHook(conn_id).settings().console_url
         except AngusError:
-            # Airflow 2 asks in the web server, which may see another connection, or none, or a template.
+            # Airflow 2 calls this in the web server, which may lack the connection or see a template.
             return CONSOLE_URL

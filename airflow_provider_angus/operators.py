@@ -1,53 +1,60 @@
-"""``AngusEntitiesOperator``: a DAG run's own rows, those and no others; transfers.py puts the same rows elsewhere."""
+"""``AngusEntitiesOperator``: the entities of a DAG run's data interval."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 
 from airflow.providers.common.compat.sdk import BaseOperator
 
-from airflow_provider_angus.availability import describe
-from airflow_provider_angus.entities import partial_buckets
+from airflow_provider_angus._compat import is_asset
+from airflow_provider_angus._parameters import EntitiesParametersMixin, is_template
 from airflow_provider_angus.exceptions import AngusRequestError
 from airflow_provider_angus.hooks import AngusHook
 from airflow_provider_angus.links import AngusConsoleLink
-from airflow_provider_angus.question import EntitiesQuestion, is_template
+from airflow_provider_angus.model.buckets import Time, describe_buckets, partial_buckets
+from airflow_provider_angus.model.intervals import DateLike, Interval
 
 if TYPE_CHECKING:
-    from datetime import timedelta
-
     from airflow.providers.common.compat.sdk import Context
 
-    from airflow_provider_angus.fetching import Streams
-    from airflow_provider_angus.interval import DateLike, Interval
+    from airflow_provider_angus.loading.manifests import EventExtra
+    from airflow_provider_angus.loading.multi_stream import MultiStreamFetch
+
+OnStreamError = Literal["fail", "skip"]
 
 
-class AngusEntitiesOperator(EntitiesQuestion, BaseOperator):
+class AngusEntitiesOperator(EntitiesParametersMixin, BaseOperator):
     """Fetch the entities of the DAG run's data interval and return them as rows.
 
-    A run that has no interval of its own (``schedule="@daily"`` on Airflow 3, a manual or asset-triggered run) needs
-    ``interval``, or ``from_date`` and ``to_date``; otherwise it fails with ``AngusIntervalError``. The rules are in
-    :mod:`airflow_provider_angus.interval`. The event of each asset among the ``outlets`` gets an extra that names
-    ``stream``, ``from_date``, ``to_date`` and ``rows``.
+    Some runs have no data interval: ``schedule="@daily"`` on Airflow 3, manual runs, asset-triggered runs. For them,
+    pass ``interval``, or ``from_date`` and ``to_date``; otherwise the task fails with ``AngusIntervalError``. XCom
+    suits small results. To keep rows, use a transfer operator.
 
-    :param metrics: names of metrics, or one text with commas between them (templated): ``passing_by``,
-        ``interested``, ``stop_time``, ``attention_time``, ``gender``, ``category``, ``satisfaction``.
+    The event of each asset in ``outlets`` gets the extra ``stream``, ``from_date``, ``to_date`` and ``rows``.
+
+    :param metrics: names, or one text of names separated by commas (templated): ``passing_by``, ``interested``,
+        ``stop_time``, ``attention_time``, ``gender``, ``category``, ``satisfaction``.
     :param time: ``by_hour``, ``by_day`` (UTC buckets) or ``global`` (one bucket, the interval) (templated).
-    :param angus_conn_id: an Airflow connection of type ``angus``; one connection is one stream. Or a list of them:
-        their streams are fetched side by side, 16 at a time (templated).
-    :param on_stream_error: what becomes of the task when some of a list's streams fail. The others' rows are returned
-        in any case; then ``fail`` fails it with an error that names each stream that failed and why, ``skip`` only
-        logs them. When all of them fail, it fails.
-    :param from_date: the first instant, instead of the run's own interval: ISO 8601 text, datetime or pendulum
+    :param angus_conn_id: an Airflow connection of type ``angus``; one connection is one stream. Or a list of up to
+        100, fetched 16 at a time; map longer lists over lists of 50 to 100 (templated).
+    :param on_stream_error: ``fail``: if a stream of a list fails, return the rows of the others to XCom and fail with
+        an error that names each failed stream. ``skip``: log the failure. If all streams fail, the task fails.
+    :param from_date: start, inclusive, instead of the run's data interval: ISO 8601 text, datetime or pendulum
         DateTime; without an offset it is UTC (templated).
-    :param to_date: the first instant that does not belong to it any more, in the same forms (templated).
-    :param interval: the time that a run covers which has no interval of its own, ending where the run's schedule
-        says: a ``timedelta``, or a ``pendulum.duration(days=1)`` for calendar days in the time zone of the schedule.
-    :param window: how much of the run's interval is asked for at a time, in whole buckets: a ``timedelta``. None: all
-        of it, and less where the API says that this is too long. Of no effect for ``global``.
-    :returns: a list of flat dicts, one for each bucket, stream by stream; see
-        :func:`airflow_provider_angus.entities.read_row`.
-    :raises AngusError: see the tree in :mod:`airflow_provider_angus.exceptions`.
+    :param to_date: end, exclusive: ISO 8601 text, datetime or pendulum DateTime; without an offset it is UTC
+        (templated).
+    :param interval: the length of a run without a data interval, ending at the run's scheduled time. Must be positive.
+        A ``timedelta``, or a ``pendulum.duration(days=1)`` for calendar days in the time zone of the schedule.
+    :param window: the length of one request's range, rounded down to whole buckets. Must be positive. None: the whole
+        interval. Ignored for ``global``.
+    :returns: a list of flat dicts, one per bucket, stream by stream: ``stream``, ``bucket_start``, ``bucket_end``
+        (ISO 8601, UTC), then one column per number.
+    :raises AngusError: any error of the tree in :mod:`airflow_provider_angus.exceptions`.
+
+    Example::
+
+        fetch = AngusEntitiesOperator(task_id="fetch", metrics="passing_by,interested", time="by_hour")
     """
 
     operator_extra_links = (AngusConsoleLink(),)
@@ -56,9 +63,9 @@ class AngusEntitiesOperator(EntitiesQuestion, BaseOperator):
         self,
         *,
         metrics: str | list[str],
-        time: str = "global",
+        time: Time = "global",
         angus_conn_id: str | list[str] = AngusHook.default_conn_name,
-        on_stream_error: str = "fail",
+        on_stream_error: OnStreamError = "fail",
         from_date: DateLike | None = None,
         to_date: DateLike | None = None,
         interval: timedelta | None = None,
@@ -74,64 +81,65 @@ class AngusEntitiesOperator(EntitiesQuestion, BaseOperator):
         self.to_date = to_date
         self.interval = interval
         self.window = window
-        self.check_question()
-        if on_stream_error not in {"fail", "skip"}:
+        self.check_parameters()
+        if on_stream_error not in get_args(OnStreamError):
             raise AngusRequestError(f"on_stream_error must be 'fail' or 'skip', got {on_stream_error!r}.")
         if not is_template(angus_conn_id):
             self._conn_ids()
 
     def execute(self, context: Context) -> Any:
-        """Return the rows of this run's interval, whole or not at all."""
-        interval = self.interval_of(context)
-        if cut := partial_buckets(interval, self.time):
-            self.log.warning("The interval cuts %s partial; time='by_hour' or 'global' would be exact.", describe(cut))
-        streams = self._streams(interval)
-        result, said = self._land(streams)
-        if streams.failures and self.on_stream_error == "fail":
-            # A task that fails returns nothing by itself, but the others' rows are good.
+        """Return the rows of the run's interval, all or none."""
+        interval = self.get_interval(context)
+        if partial := partial_buckets(interval, self.time):
+            self.log.warning(
+                "The interval cuts %s, so their rows are partial. time='by_hour' or 'global' is exact.",
+                describe_buckets(partial),
+            )
+        fetch = self._create_fetch(interval)
+        result, extra = self._load(fetch)
+        if fetch.failures and self.on_stream_error == "fail":
+            # Airflow stores no return value of a task that fails, but the rows of the other streams are valid.
             if self.do_xcom_push:
                 context["ti"].xcom_push(key="return_value", value=result)
-            raise streams.error()
-        self._tell_assets(context, said)
+            raise fetch.error()
+        self._attach_asset_extra(context, extra)
         return result
 
-    def _streams(self, interval: Interval) -> Streams:
-        from airflow_provider_angus.fetching import Streams
+    def _create_fetch(self, interval: Interval, **arguments: Any) -> MultiStreamFetch:
+        from airflow_provider_angus.loading.multi_stream import MultiStreamFetch
 
-        return Streams(
+        return MultiStreamFetch(
             self._conn_ids(),
             metrics=self.metrics,
             interval=interval,
             time=self.time,
             window=self.window,
-            in_memory=None,
+            **arguments or {"max_in_memory": None},
         )
 
-    def _land(self, streams: Streams) -> tuple[Any, dict[str, Any]]:
-        """Put the rows where they are wanted; return what the task returns and what the events of assets say."""
-        rows = [row for each in streams for row in each.rows]
-        return rows, self._summary(streams)
+    def _load(self, fetch: MultiStreamFetch) -> tuple[Any, EventExtra]:
+        """Load the rows; return the task's result and the extra of asset events."""
+        rows = [row for stream_rows in fetch for row in stream_rows.rows]
+        return rows, self._event_extra(fetch)
 
-    def _summary(self, streams: Streams) -> dict[str, Any]:
-        landed = list(streams.landed)
+    def _event_extra(self, fetch: MultiStreamFetch) -> EventExtra:
+        streams = list(fetch.row_counts)
         return {
-            "stream": landed[0] if isinstance(self.angus_conn_id, str) else landed,
-            "from_date": streams.interval.start.isoformat(),
-            "to_date": streams.interval.end.isoformat(),
-            "rows": sum(streams.landed.values()),
+            "stream": streams[0] if isinstance(self.angus_conn_id, str) else streams,
+            "from_date": fetch.interval.start.isoformat(),
+            "to_date": fetch.interval.end.isoformat(),
+            "rows": sum(fetch.row_counts.values()),
         }
 
-    def _tell_assets(self, context: Context, said: dict[str, Any]) -> None:
-        from airflow_provider_angus.compat import is_asset
-
+    def _attach_asset_extra(self, context: Context, extra: EventExtra) -> None:
         for outlet in self.outlets:
             if is_asset(outlet):
-                context["outlet_events"][outlet].extra = said
+                context["outlet_events"][outlet].extra = cast("dict[str, Any]", extra)
 
     def _conn_ids(self) -> list[str]:
         conn_ids = [self.angus_conn_id] if isinstance(self.angus_conn_id, str) else list(self.angus_conn_id)
         if not conn_ids or not all(isinstance(conn_id, str) and conn_id for conn_id in conn_ids):
             raise AngusRequestError(
-                f"angus_conn_id must be the ID of a connection or a list of such, got {self.angus_conn_id!r}."
+                f"angus_conn_id must be a connection ID or a list of connection IDs, got {self.angus_conn_id!r}."
             )
         return conn_ids

@@ -1,7 +1,8 @@
-"""``AngusEntitiesSensor``: waits until the data of a DAG run's own interval is there."""
+"""``AngusEntitiesSensor``: wait until the data of a DAG run's interval is available."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -10,53 +11,62 @@ from airflow.providers.common.compat.sdk import (
     AirflowFailException,
     AirflowSensorTimeout,
     AirflowSkipException,
+    AirflowTaskTimeout,
     BaseSensorOperator,
     conf,
 )
 
-from airflow_provider_angus.availability import check_minimum, settled_at, why_not_yet
-from airflow_provider_angus.compat import STARTS_FROM_TRIGGER
-from airflow_provider_angus.entities import check_metrics
-from airflow_provider_angus.exceptions import AngusError, AngusRequestError
+from airflow_provider_angus._compat import STARTS_FROM_TRIGGER
+from airflow_provider_angus._parameters import EntitiesParametersMixin, is_template
+from airflow_provider_angus.exceptions import AngusError, AngusRequestError, is_retryable
 from airflow_provider_angus.hooks import AngusHook
 from airflow_provider_angus.links import AngusConsoleLink
-from airflow_provider_angus.question import EntitiesQuestion, is_template
+from airflow_provider_angus.model.availability import check_minimum, unavailable_reason
+from airflow_provider_angus.model.buckets import Time
+from airflow_provider_angus.model.entities import check_metrics
+from airflow_provider_angus.model.intervals import DateLike, Interval
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from airflow.providers.common.compat.sdk import Context
 
-    from airflow_provider_angus.interval import DateLike, Interval
 
-
-class AngusEntitiesSensor(EntitiesQuestion, BaseSensorOperator):
+class AngusEntitiesSensor(EntitiesParametersMixin, BaseSensorOperator):
     """Wait until the data of the DAG run's interval is available.
 
-    Available means, in this order: the interval is over and ``settle`` has passed since (before that the API is not
-    called); every bucket of the interval is there; the totals reach ``minimum``. A bucket without people is there and
-    holds zeros, so only ``minimum`` tells a quiet shop from a camera that is off.
+    Available means, in this order: the interval has ended and ``settle`` has passed, before which the sensor sends no
+    request; every bucket is present; the totals reach ``minimum``. A bucket without people is present and contains
+    zeros, so only ``minimum`` detects a camera that is off.
 
-    Credentials and requests that are refused fail the sensor at once and without retries. An API that is away counts as
-    "not yet" up to ``max_failures`` times in a row; in reschedule mode, where nothing is remembered from poke to poke,
-    until ``timeout``.
+    Refused credentials and invalid requests fail the sensor without retries.
 
-    :param metrics: see :class:`~airflow_provider_angus.operators.AngusEntitiesOperator` (templated).
-    :param time: the same (templated).
-    :param angus_conn_id: the same (templated).
-    :param from_date: the same (templated).
-    :param to_date: the same (templated).
-    :param interval: the same.
-    :param window: the same.
-    :param settle: how long after the interval's end its data may still change; the vendor says about a minute.
-    :param minimum: ``{"passing_by": 1}``: totals over the interval that must be reached. Any column that adds up.
-    :param max_failures: how many failures of the API in a row a sensor bears before it fails (and is retried as any
-        task); not in reschedule mode.
-    :param deferrable: whether the triggerer waits, and no worker; by default what ``[operators] default_deferrable``
-        says. All of ``timeout``, ``soft_fail``, ``poke_interval``... mean the same as in poke mode.
-    :param start_from_trigger: with ``deferrable``, whether no worker is needed before the data is there, not even to
-        begin. Needs Airflow 3.3; where that cannot be, a worker begins, and says so in its log.
-    :raises AngusError: see the tree in :mod:`airflow_provider_angus.exceptions`.
+    :param metrics: names of metrics, as a list or as one text separated by commas (templated).
+    :param time: ``by_hour``, ``by_day`` (UTC buckets) or ``global`` (the interval is one bucket) (templated).
+    :param angus_conn_id: the ID of an Airflow connection of type ``angus``, which is one stream (templated).
+    :param from_date: start of the interval, inclusive, instead of the DAG run's data interval. A date without a UTC
+        offset is UTC (templated).
+    :param to_date: end of the interval, exclusive. Required with ``from_date`` (templated).
+    :param interval: the length of DAG runs without a data interval. Must be positive. A ``timedelta``, or a
+        ``pendulum.duration(days=1)`` for calendar days in the time zone of the schedule.
+    :param window: the part of the interval to request at a time, in full buckets. Must be positive. None: all of it.
+    :param settle: the time after the interval's end in which its data may still change. Must not be negative. The
+        vendor says about a minute.
+    :param minimum: ``{"passing_by": 1}``: totals over the interval that must be reached, by column.
+    :param max_failures: the number of consecutive API failures that fail a try. Must be at least 1. Ignored in
+        reschedule mode, which keeps no state between two pokes and waits until ``timeout``.
+    :param deferrable: whether to wait in the triggerer. Default: ``[operators] default_deferrable``.
+    :param start_from_trigger: whether the wait starts in the triggerer, without a worker. Needs ``deferrable`` and
+        Airflow 3.3. If that is not possible, for example with calendar days, the wait starts on a worker.
+    :raises AngusError: see :mod:`airflow_provider_angus.exceptions`.
+
+    Example::
+
+        wait_for_day = AngusEntitiesSensor(
+            task_id="wait_for_day",
+            metrics="passing_by",
+            time="by_hour",
+            minimum={"passing_by": 1},
+            deferrable=True,
+        )
     """
 
     angus_conn_id: str
@@ -66,7 +76,7 @@ class AngusEntitiesSensor(EntitiesQuestion, BaseSensorOperator):
         self,
         *,
         metrics: str | list[str],
-        time: str = "global",
+        time: Time = "global",
         angus_conn_id: str = AngusHook.default_conn_name,
         from_date: DateLike | None = None,
         to_date: DateLike | None = None,
@@ -92,129 +102,145 @@ class AngusEntitiesSensor(EntitiesQuestion, BaseSensorOperator):
         self.max_failures = max_failures
         self.deferrable = deferrable
         self._failures = 0
-        self._time_is_up: datetime | None = None
-        self.check_question()
+        self._deadline: datetime | None = None
+        self.check_parameters()
         if isinstance(angus_conn_id, list | tuple):
-            raise AngusRequestError("A sensor waits for one stream; map it: .partial(...).expand(angus_conn_id=[...]).")
+            raise AngusRequestError(
+                f"angus_conn_id: expected one connection, got {angus_conn_id!r}. "
+                "Map the sensor: .partial(...).expand(angus_conn_id=[...])."
+            )
         if not isinstance(settle, timedelta) or settle < timedelta(0):
-            raise AngusRequestError(f"settle must be a timedelta of zero or more, got {settle!r}.")
+            raise AngusRequestError(f"settle must be a timedelta of at least 0, got {settle!r}.")
         if not isinstance(max_failures, int) or max_failures < 1:
-            raise AngusRequestError(f"max_failures must be a number of one or more, got {max_failures!r}.")
+            raise AngusRequestError(f"max_failures must be an integer of at least 1, got {max_failures!r}.")
         if not is_template(metrics):
             check_minimum(minimum, check_metrics(metrics))
-        self._begins_on_worker = start_from_trigger and deferrable
-        # Calendar days do not fit into a trigger's arguments.
-        if self._begins_on_worker and STARTS_FROM_TRIGGER and not isinstance(interval, pendulum.Duration):
-            self._start_from_trigger()
-
-    def poke(self, context: Context) -> bool:
-        """Return whether the data is there; where it is not, log why, and leave the waiting to the triggerer."""
-        interval = self.interval_of(context)
-        check_minimum(self.minimum, check_metrics(self.metrics))
-        now = datetime.now(UTC)
-        if now < interval.end:
-            reason: str | None = f"it is not over until {interval.end.isoformat()}"
-        elif now < settled_at(interval, self.settle):
-            reason = f"it settles until {settled_at(interval, self.settle).isoformat()}"
-        else:
-            reason = self._ask(interval)
-        if reason:
-            self.log.info("Not yet: %s: %s", interval, reason)
-            if self.deferrable:
-                self._defer(context, interval)
-            return False
-        self.log.info("The data of %s is there.", interval)
-        return True
+        self._start_on_worker = start_from_trigger and deferrable
+        # A trigger's arguments cannot hold calendar days.
+        if self._start_on_worker and STARTS_FROM_TRIGGER and not isinstance(interval, pendulum.Duration):
+            self._start_on_worker = False
+            self._set_start_trigger()
 
     def execute(self, context: Context) -> Any:
-        """Wait until the data is there."""
-        if self._begins_on_worker:
-            self.log.info("This Airflow, or this task, cannot start from the trigger: a worker begins and defers.")
-        return self._look(context)
+        """Wait until the data is available, on the worker or in the triggerer."""
+        if not self.deferrable:
+            return super().execute(context)
+        if self._start_on_worker:
+            self.log.info("This task cannot start from the trigger, which needs Airflow 3.3 and no calendar days.")
+        self._finish_or_defer(context)
+        return None
 
-    def look_again(self, context: Context, event: object = None) -> Any:
-        """Look again after a trigger's event; whatever the event says, it is this look that decides.
+    def execute_complete(self, context: Context, event: object = None) -> None:
+        """Check on the worker after a trigger's event. The check decides, not the event.
 
-        :param event: what :meth:`AngusEntitiesTrigger.run` yields; one of any other kind says nothing.
+        :param event: the event of :meth:`~airflow_provider_angus.triggers.AngusEntitiesTrigger.run`.
         """
         from airflow_provider_angus.triggers import EVENT_VERSION
 
         if isinstance(event, dict) and event.get("version") == EVENT_VERSION:
             self._failures = event["failures"]
-            self._time_is_up = event["deadline"] and datetime.fromisoformat(event["deadline"])
+            self._deadline = event["deadline"] and datetime.fromisoformat(event["deadline"])
         else:
-            self.log.warning("The trigger ended without an event of ours: %r. Looking for myself.", event)
-        return self._look(context)
+            self.log.warning("Unexpected trigger event %r; checking from the worker.", event)
+        self._finish_or_defer(context)
 
-    def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
-        """Resume after a deferral, with the same meaning of ``soft_fail`` and ``timeout`` as in poke mode."""
-        if next_method != "__fail__":
-            # Not the sensors' own: it makes of every error of a resumed sensor a skip, where soft_fail is set.
-            return super(BaseSensorOperator, self).resume_execution(next_method, next_kwargs, context)
-        if datetime.now(UTC) >= self._deadline(context):
-            return self._out_of_time()
-        return super().resume_execution(next_method, next_kwargs, context)
+    def poke(self, context: Context) -> bool:
+        """Return whether the data is available. Log the reason if it is not."""
+        interval = self.get_interval(context)
+        check_minimum(self.minimum, check_metrics(self.metrics))
+        if reason := self._unavailable_reason(interval):
+            self.log.info("Data of %s is not available yet: %s", interval, reason)
+            return False
+        self.log.info("Data of %s is available.", interval)
+        return True
 
-    def _look(self, context: Context) -> Any:
-        try:
-            return super().execute(context)
-        except _OutOfTimeError:
-            return self._out_of_time()
-
-    def _ask(self, interval: Interval) -> str | None:
+    def _unavailable_reason(self, interval: Interval) -> str | None:
+        now, settled = datetime.now(UTC), interval.end + self.settle
+        if now < interval.end:
+            return f"the interval ends at {interval.end.isoformat()}"
+        if now < settled:
+            return f"the data settles at {settled.isoformat()}"
         try:
             rows = AngusHook(self.angus_conn_id).get_entities(self.metrics, *interval, self.time, window=self.window)
-        except AirflowFailException:
-            raise
         except AngusError as error:
-            forgetful = self.reschedule and not self.deferrable
-            self._failures += 1
-            if self._failures >= self.max_failures and not forgetful:
+            if not is_retryable(error):
                 raise
-            of = "" if forgetful else f" of {self.max_failures}"
-            return f"failure {self._failures}{of} of the API in a row: {error}"
+            if self.reschedule and not self.deferrable:
+                return f"API failure: {error}"
+            self._failures += 1
+            if self._failures >= self.max_failures:
+                raise
+            return f"API failure {self._failures} of {self.max_failures} in a row: {error}"
         self._failures = 0
-        return why_not_yet(rows, interval, self.time, self.minimum)
+        return unavailable_reason(rows, interval, self.time, self.minimum)
 
-    def _defer(self, context: Context, interval: Interval) -> None:
+    def _finish_or_defer(self, context: Context) -> None:
         from airflow_provider_angus.triggers import TIMEOUT_MARGIN, AngusEntitiesTrigger
 
-        now, deadline = datetime.now(UTC), self._deadline(context)
+        if self._check(context):
+            return
+        now, deadline = datetime.now(UTC), self._get_deadline(context)
         if now >= deadline:
-            raise _OutOfTimeError
-        looked = now >= settled_at(interval, self.settle)
+            # Airflow applies soft_fail to an error of execute_complete, but not of execute.
+            kind = AirflowSkipException if self.soft_fail else AirflowSensorTimeout
+            raise kind(f"The data was not available within the timeout of {self.timeout:g} s.")
+        interval = self.get_interval(context)
+        # After a request, the trigger waits for poke_interval before the next request.
+        requested = now >= interval.end + self.settle
         trigger = AngusEntitiesTrigger(
-            **self._trigger_arguments()
-            | {
-                "from_date": interval.start.isoformat(),
-                "to_date": interval.end.isoformat(),
-                "failures": self._failures,
-                "first_look": (now + timedelta(seconds=self.poke_interval)).isoformat() if looked else None,
-                "deadline": deadline.isoformat(),
-            }
+            **self._trigger_arguments(),
+            from_date=interval.start.isoformat(),
+            to_date=interval.end.isoformat(),
+            failures=self._failures,
+            first_check=(now + timedelta(seconds=self.poke_interval)).isoformat() if requested else None,
+            deadline=deadline.isoformat(),
         )
-        margin = timedelta(seconds=TIMEOUT_MARGIN)
-        self.defer(trigger=trigger, method_name=self.look_again.__name__, timeout=deadline - now + margin)
+        timeout = deadline - now + timedelta(seconds=TIMEOUT_MARGIN)
+        self.defer(trigger=trigger, method_name=self.execute_complete.__name__, timeout=timeout)
 
-    def _start_from_trigger(self) -> None:
+    def _check(self, context: Context) -> bool:
+        """Poke, and apply soft_fail, never_fail and silent_fail as ``BaseSensorOperator.execute`` does."""
+        try:
+            return self.poke(context)
+        except AirflowSkipException:
+            raise
+        except (AirflowFailException, AirflowTaskTimeout) as error:
+            if self.soft_fail or self.never_fail:
+                raise AirflowSkipException(f"Skipped by soft_fail or never_fail: {error}") from error
+            raise
+        except Exception as error:
+            if self.silent_fail:
+                self.log.exception("Ignored by silent_fail")
+                return False
+            if self.never_fail:
+                raise AirflowSkipException(f"Skipped by never_fail: {error}") from error
+            raise
+
+    def _get_deadline(self, context: Context) -> datetime:
+        if self._deadline is None:
+            # Airflow keeps a try's start across deferrals. The start is None in dag.test() of Airflow 2.11.
+            started: datetime = context["ti"].start_date or datetime.now(UTC)
+            self._deadline = started + timedelta(seconds=self.timeout)
+        return self._deadline
+
+    def _set_start_trigger(self) -> None:
         from airflow.triggers.base import StartTriggerArgs
 
         from airflow_provider_angus.triggers import TIMEOUT_MARGIN, AngusEntitiesTrigger
 
-        def text(date: DateLike | None) -> str | None:
+        def as_text(date: DateLike | None) -> str | None:
             return date if date is None or isinstance(date, str) else date.isoformat()
 
-        self._begins_on_worker = False
         self.start_from_trigger = True
         self.start_trigger_args = StartTriggerArgs(
             trigger_cls=f"{AngusEntitiesTrigger.__module__}.{AngusEntitiesTrigger.__name__}",
             trigger_kwargs=self._trigger_arguments()
             | {
-                "from_date": text(self.from_date),
-                "to_date": text(self.to_date),
+                "from_date": as_text(self.from_date),
+                "to_date": as_text(self.to_date),
                 "interval": self.interval.total_seconds() if self.interval else None,
             },
-            next_method=self.look_again.__name__,
+            next_method=self.execute_complete.__name__,
             timeout=timedelta(seconds=self.timeout + TIMEOUT_MARGIN),
         )
 
@@ -231,20 +257,3 @@ class AngusEntitiesSensor(EntitiesQuestion, BaseSensorOperator):
             "max_wait": self.max_wait.total_seconds() if self.max_wait else None,
             "max_failures": self.max_failures,
         }
-
-    def _deadline(self, context: Context) -> datetime:
-        if self._time_is_up is None:
-            # Airflow keeps the start of a try across its deferrals; dag.test() of 2.11 has none.
-            started: datetime = context["ti"].start_date or datetime.now(UTC)
-            self._time_is_up = started + timedelta(seconds=self.timeout)
-        return self._time_is_up
-
-    def _out_of_time(self) -> None:
-        message = f"The data was not there within the timeout of {self.timeout:g} s."
-        if self.soft_fail:
-            raise AirflowSkipException(message)
-        raise AirflowSensorTimeout(message)
-
-
-class _OutOfTimeError(BaseException):
-    """The time is up; not an Exception, because a sensor's time-out is not one of its poke's errors."""

@@ -1,93 +1,80 @@
-"""Rows where they are wanted, whole and once: in a file of any object store, in a table of any SQL database.
-
-Both are the entities operator, which says which rows they are; here is only where they go.
-"""
+"""Load the rows of a DAG run's data interval into a file of any object store or a table of any SQL database."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_angus.entities import check_metrics
+from airflow_provider_angus._parameters import is_template
 from airflow_provider_angus.exceptions import AngusRowError, AngusTargetError
-from airflow_provider_angus.files import format_of, write
+from airflow_provider_angus.loading.formats import file_format, write_rows
+from airflow_provider_angus.loading.sql import SqlTable, check_table
+from airflow_provider_angus.model.columns import Column, table_columns
+from airflow_provider_angus.model.entities import Row, check_metrics
+from airflow_provider_angus.model.intervals import Interval
 from airflow_provider_angus.operators import AngusEntitiesOperator
-from airflow_provider_angus.question import is_template
-from airflow_provider_angus.schema import schema
-from airflow_provider_angus.tables import Table, check_table
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
-
     from airflow.providers.common.compat.sdk import ObjectStoragePath
     from airflow.providers.common.sql.hooks.sql import DbApiHook
     from airflow.providers.openlineage.extractors import OperatorLineage
 
-    from airflow_provider_angus.entities import Row
-    from airflow_provider_angus.fetching import StreamRows, Streams
-    from airflow_provider_angus.interval import Interval
-    from airflow_provider_angus.lineage import Output
-    from airflow_provider_angus.schema import Column
+    from airflow_provider_angus.loading.formats import Format
+    from airflow_provider_angus.loading.lineage import OutputDataset
+    from airflow_provider_angus.loading.manifests import FileManifest, SqlManifest
+    from airflow_provider_angus.loading.multi_stream import MultiStreamFetch, StreamRows
 
 
 class _Transfer(AngusEntitiesOperator):
-    """An entities operator whose rows go elsewhere than to XCom."""
+    """An entities operator that loads its rows into a target instead of XCom."""
 
     def __init__(self, *, allow_empty: bool = True, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.allow_empty = allow_empty
-        self._landed: tuple[list[str], Callable[[], Output]] | None = None
+        self._lineage: tuple[list[str], Callable[[], OutputDataset]] | None = None
 
     def get_openlineage_facets_on_complete(self, _: Any) -> OperatorLineage[Any, Any] | None:
-        """Return what OpenLineage should know of the run: from the streams' entities to the file or table.
+        """Return the run's lineage, from the streams' entities to the file or table.
 
-        :returns: None where nothing has been landed, or the openlineage provider is not installed.
+        :returns: None if nothing was loaded or the openlineage provider is not installed.
         """
-        from airflow_provider_angus.lineage import lineage
+        from airflow_provider_angus.loading.lineage import operator_lineage
 
-        if self._landed is None:
-            return None
-        streams, output = self._landed
-        return lineage(streams, output)
+        return operator_lineage(*self._lineage) if self._lineage else None
 
-    def _streams(self, interval: Interval) -> Streams:
-        from airflow_provider_angus.fetching import Streams
-
-        return Streams(
-            self._conn_ids(),
-            metrics=self.metrics,
-            interval=interval,
-            time=self.time,
-            window=self.window,
-            columns=self._columns(),
-            allow_empty=self.allow_empty,
-        )
+    def _create_fetch(self, interval: Interval, **_: Any) -> MultiStreamFetch:
+        return super()._create_fetch(interval, columns=self._columns(), allow_empty=self.allow_empty)
 
     def _columns(self) -> tuple[Column, ...]:
-        return schema(check_metrics(self.metrics))
+        return table_columns(check_metrics(self.metrics))
 
 
 class AngusToObjectStorageOperator(_Transfer):
-    """Write the rows of the DAG run's data interval to one file, which appears whole or not at all.
+    """Write the rows of the DAG run's data interval to a file, atomically.
 
-    The same interval and path give the same file again, so that a run that is cleared or backfilled replaces its own.
-    Columns and types are those of :mod:`airflow_provider_angus.schema`. Memory does not grow with the interval. All
-    other parameters are those of :class:`~airflow_provider_angus.operators.AngusEntitiesOperator`; rows of several
-    streams stand in one file, and one that fails is missing from it.
+    The result is idempotent: a run that is cleared or backfilled replaces its file with the same bytes. Memory does
+    not grow with the interval. With a list of connections, the file has the rows of all streams; a stream that fails
+    is missing from it. It accepts all parameters of :class:`~airflow_provider_angus.operators.AngusEntitiesOperator`.
 
-    :param path: of the file: ``/data/{{ ds }}.jsonl``, ``s3://bucket/{{ ds }}.parquet`` or an ``ObjectStoragePath``,
-        with the connection in it (``s3://aws_default@bucket/...``) or beside it (templated). Folders are made.
-    :param storage_conn_id: an Airflow connection for the object store, where ``path`` names none (templated).
-    :param format: ``jsonl``, ``csv`` or ``parquet``; by default what the path's ending says. A path that ends in
-        ``.gz`` is compressed with gzip.
-    :param allow_empty: whether an answer without any rows may replace a file; else it fails with
-        ``AngusResponseError``. Angus sends hours without people as zeros: these are rows.
-    :returns: ``{"path", "stream", "from_date", "to_date", "rows", "bytes", "checksum"}``: ``stream`` is a list where
-        ``angus_conn_id`` is, dates are ISO 8601 in UTC, half-open, the checksum is ``sha256:...`` of the file.
-    :raises AngusTargetError: the path's ending or ``format`` is none, or Airflow knows no store of the path's scheme.
-    :raises AngusStorageError: the file cannot be written; what was there before still is.
-    :raises AngusError: see :class:`~airflow_provider_angus.operators.AngusEntitiesOperator`.
+    :param path: the file: ``/data/{{ ds }}.jsonl``, ``s3://bucket/{{ ds }}.parquet`` or an ``ObjectStoragePath``; the
+        connection may be part of it (``s3://aws_default@bucket/...``) (templated). Missing folders are created.
+    :param storage_conn_id: an Airflow connection for the object store, if ``path`` has none (templated).
+    :param format: ``jsonl``, ``csv`` or ``parquet``; None: the ending of ``path``. A path that ends with ``.gz`` is
+        compressed with gzip.
+    :param allow_empty: whether a result without rows may replace a file; otherwise it is an ``AngusResponseError``.
+        The API sends hours without people as zeros, which are rows.
+    :returns: ``{"path", "stream", "from_date", "to_date", "rows", "bytes", "checksum"}``: ``stream`` is a list if
+        ``angus_conn_id`` is a list, dates are ISO 8601 in UTC, half-open, the checksum is ``sha256:...`` of the file.
+    :raises AngusTargetError: unknown format, or Airflow has no store for the path's scheme.
+    :raises AngusStorageError: the file cannot be written. Existing data is unchanged.
+    :raises AngusError: any other error of the tree in :mod:`airflow_provider_angus.exceptions`.
+
+    Example::
+
+        path = "s3://aws_default@bucket/{{ ds }}.csv"
+        load = AngusToObjectStorageOperator(task_id="load", metrics="passing_by", time="by_hour", path=path)
     """
 
     template_fields = (*AngusEntitiesOperator.template_fields, "path", "storage_conn_id")
@@ -97,7 +84,7 @@ class AngusToObjectStorageOperator(_Transfer):
         *,
         path: str | ObjectStoragePath,
         storage_conn_id: str | None = None,
-        format: str | None = None,  # noqa: A002 (what it is called elsewhere in Airflow)
+        format: Format | None = None,  # noqa: A002 (Airflow's name for it)
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -105,25 +92,25 @@ class AngusToObjectStorageOperator(_Transfer):
         self.storage_conn_id = storage_conn_id
         self.format = format
         if isinstance(path, str) and not is_template(path):
-            format_of(path, format)
+            file_format(path, format)
 
-    def _land(self, streams: Streams) -> tuple[Any, dict[str, Any]]:
-        from airflow_provider_angus.lineage import file_output
-        from airflow_provider_angus.publishing import place, publish
+    def _load(self, fetch: MultiStreamFetch) -> tuple[FileManifest, FileManifest]:
+        from airflow_provider_angus.loading.lineage import file_output
+        from airflow_provider_angus.loading.object_storage import resolve_path, write_atomically
 
         name, columns = str(self.path), self._columns()
-        form = format_of(name, self.format)
-        path = place(self.path, self.storage_conn_id)
-        with _begun(streams) as wholes:
-            rows = _rows(wholes)
-            published = publish(path, lambda file: write(file, rows, columns, form, compress=name.endswith(".gz")))
-        self.log.info("Wrote %s rows to %s: %s bytes", sum(streams.landed.values()), path, published.size)
-        self._landed = list(streams.landed), lambda: file_output(path, columns)
-        manifest = {
+        format_, compress = file_format(name, self.format), name.endswith(".gz")
+        path = resolve_path(self.path, self.storage_conn_id)
+        with _start(fetch) as streams:
+            rows = _chain_rows(streams)
+            file = write_atomically(path, lambda file: write_rows(file, rows, columns, format_, compress=compress))
+        self.log.info("Wrote %s rows to %s (%s bytes)", sum(fetch.row_counts.values()), path, file.size)
+        self._lineage = list(fetch.row_counts), lambda: file_output(path, columns)
+        manifest: FileManifest = {
             "path": str(path),
-            **self._summary(streams),
-            "bytes": published.size,
-            "checksum": published.checksum,
+            **self._event_extra(fetch),
+            "bytes": file.size,
+            "checksum": file.checksum,
         }
         return manifest, manifest
 
@@ -131,24 +118,28 @@ class AngusToObjectStorageOperator(_Transfer):
 class AngusToSqlOperator(_Transfer):
     """Load the rows of the DAG run's data interval into a table: each interval of each stream exactly once.
 
-    In one transaction for each stream its rows of the interval are deleted and the new ones inserted, so that a run
-    that is cleared, retried, backfilled or killed in the middle leaves the table right. Any database whose hook is a
-    ``DbApiHook``. Columns and types are those of :mod:`airflow_provider_angus.schema`; one table is for one ``time``.
-    Memory does not grow with the interval. All other parameters are those of
-    :class:`~airflow_provider_angus.operators.AngusEntitiesOperator`.
+    One transaction per stream deletes the stream's rows of the interval and inserts the new rows. So a run that is
+    cleared, retried, backfilled or killed leaves the table correct. It works with any database whose hook is a
+    ``DbApiHook``. A table is for one value of ``time``. Memory does not grow with the interval. It accepts all
+    parameters of :class:`~airflow_provider_angus.operators.AngusEntitiesOperator`.
 
     :param sql_conn_id: an Airflow connection to the database (templated).
-    :param table: its name, with a schema where it needs one; letters, digits, ``_`` and ``$``, no quotes (templated).
-    :param create_table: whether to create the table where it is not there, with the primary key ``stream``,
-        ``bucket_start``, ``bucket_end``.
-    :param allow_empty: whether an answer without any rows may replace an interval; else it fails with
-        ``AngusResponseError``. Angus sends hours without people as zeros: these are rows.
-    :returns: ``{"table", "stream", "from_date", "to_date", "rows"}``: ``stream`` is a list where ``angus_conn_id``
-        is, dates are ISO 8601 in UTC, half-open.
-    :raises AngusTargetError: the table's name is none, the table or one of its columns is not there, or the
-        connection is not one to an SQL database.
-    :raises AngusStorageError: the database failed; what the table had of the interval it still has.
-    :raises AngusError: see :class:`~airflow_provider_angus.operators.AngusEntitiesOperator`.
+    :param table: the table's name, with a schema if needed: letters, digits, ``_`` and ``$``, no quotes (templated).
+    :param create_table: whether to create a missing table, with the primary key ``stream``, ``bucket_start``,
+        ``bucket_end``.
+    :param allow_empty: whether a result without rows may replace an interval; otherwise it is an
+        ``AngusResponseError``. The API sends hours without people as zeros, which are rows.
+    :returns: ``{"table", "stream", "from_date", "to_date", "rows"}``: ``stream`` is a list if ``angus_conn_id`` is a
+        list, dates are ISO 8601 in UTC, half-open.
+    :raises AngusTargetError: invalid name, missing table or column, or not a connection to an SQL database.
+    :raises AngusStorageError: the database failed. Existing rows are unchanged.
+    :raises AngusError: any other error of the tree in :mod:`airflow_provider_angus.exceptions`.
+
+    Example::
+
+        load = AngusToSqlOperator(
+            task_id="load", metrics="passing_by", time="by_hour", sql_conn_id="warehouse", table="audience"
+        )
     """
 
     template_fields = (*AngusEntitiesOperator.template_fields, "sql_conn_id", "table")
@@ -161,54 +152,53 @@ class AngusToSqlOperator(_Transfer):
         if not is_template(table):
             check_table(table)
 
-    def _land(self, streams: Streams) -> tuple[Any, dict[str, Any]]:
-        from airflow_provider_angus.lineage import table_output
+    def _load(self, fetch: MultiStreamFetch) -> tuple[SqlManifest, SqlManifest]:
+        from airflow_provider_angus.loading.lineage import table_output
 
-        hook = self._hook()
-        table = Table(hook, self.table, self._columns(), create=self.create_table)
-        with _begun(streams) as wholes, table:
-            for whole in wholes:
+        hook = self._get_sql_hook()
+        table = SqlTable(hook, self.table, self._columns(), create=self.create_table)
+        with _start(fetch) as streams, table:
+            for stream_rows in streams:
                 try:
-                    with whole.rows as rows:
-                        count = table.replace(whole.stream, streams.interval, rows)
+                    with stream_rows.rows as rows:
+                        count = table.replace(stream_rows.stream, fetch.interval, rows)
                 except AngusRowError as error:
-                    # The table takes the others' rows.
-                    streams.leave_out(whole, error)
+                    # The table may take the rows of the other streams.
+                    fetch.mark_failed(stream_rows, error)
                     continue
                 self.log.info(
-                    "Loaded %s rows of stream %s into %s for %s", count, whole.stream, self.table, streams.interval
+                    "Loaded %s rows of stream %s into %s for %s", count, stream_rows.stream, self.table, fetch.interval
                 )
-        streams.check_any()
-        self._landed = list(streams.landed), lambda: table_output(hook, self.table, self._columns())
-        manifest = {"table": self.table, **self._summary(streams)}
+        self._lineage = list(fetch.row_counts), lambda: table_output(hook, self.table, self._columns())
+        manifest: SqlManifest = {"table": self.table, **self._event_extra(fetch)}
         return manifest, manifest
 
-    def _hook(self) -> DbApiHook:
+    def _get_sql_hook(self) -> DbApiHook:
         from airflow.providers.common.compat.sdk import AirflowException, BaseHook
 
         try:
             from airflow.providers.common.sql.hooks.sql import DbApiHook
         except ImportError as error:
-            raise AngusTargetError("SQL needs common-sql: pip install 'airflow-provider-angus[sql]'.") from error
+            raise AngusTargetError("common-sql is missing: pip install 'airflow-provider-angus[sql]'.") from error
         try:
             hook = BaseHook.get_hook(self.sql_conn_id)
         except AirflowException as error:
-            raise AngusTargetError(f"Connection {self.sql_conn_id!r} cannot be used: {error}") from error
+            raise AngusTargetError(f"Connection {self.sql_conn_id!r} is unusable: {error}") from error
         if not isinstance(hook, DbApiHook):
             raise AngusTargetError(
-                f"Connection {self.sql_conn_id!r} is not one to an SQL database: its hook is {type(hook).__name__}."
+                f"Connection {self.sql_conn_id!r}: expected an SQL database, got the hook {type(hook).__name__}."
             )
         return hook
 
 
 @contextmanager
-def _begun(streams: Streams) -> Iterator[Iterator[StreamRows]]:
-    """Begin with the streams, the first of them fetched: nothing is opened before there is something to land."""
-    with closing(iter(streams)) as wholes:
-        yield chain([next(wholes)], wholes)
+def _start(fetch: MultiStreamFetch) -> Iterator[Iterator[StreamRows]]:
+    """Fetch the first stream before the target is opened, so that a failed fetch leaves the target untouched."""
+    with closing(iter(fetch)) as streams:
+        yield chain([next(streams)], streams)
 
 
-def _rows(wholes: Iterable[StreamRows]) -> Iterator[Row]:
-    for whole in wholes:
-        with whole.rows as rows:
+def _chain_rows(streams: Iterable[StreamRows]) -> Iterator[Row]:
+    for stream_rows in streams:
+        with stream_rows.rows as rows:
             yield from rows

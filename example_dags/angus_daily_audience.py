@@ -1,11 +1,10 @@
-"""The day's audience of one camera: wait for it, fetch it hour by hour, sum it up.
+"""Fetch and summarize the daily audience of one camera.
 
-**What it shows.** Every run of this DAG is one UTC day. The sensor waits until Angus has all of that day, the operator
-fetches exactly that day, and a task of yours works on plain rows. Clear a run or backfill a month: the same days come
-again, each whole, none twice.
+Each run processes one UTC day. The sensor waits until the data of the day is complete. The operator fetches the rows of
+the day. A Python task computes the totals. Cleared and backfilled runs return the same rows.
 
-**To use it** copy the file into your DAGs folder and create an Airflow connection ``angus_default`` of the type
-*Angus.ai*. Without a camera, ``python -m airflow_provider_angus.sandbox`` is a local Angus that prints a connection.
+**Usage.** Copy this file to your DAGs folder. Create an Airflow connection ``angus_default`` of type *Angus.ai*. If no
+camera exists, run ``python -m airflow_provider_angus.sandbox``. It starts a local Angus server and prints a connection.
 """
 
 from __future__ import annotations
@@ -22,20 +21,20 @@ from airflow_provider_angus.sensors import AngusEntitiesSensor
 with DAG(
     dag_id="angus_daily_audience",
     doc_md=__doc__,
-    # On Airflow 3, schedule="@daily" gives runs an EMPTY data interval; this timetable gives each run its day.
-    # (To keep "@daily", give sensor and operator interval=timedelta(days=1).)
+    # Airflow 3 gives "@daily" runs an empty data interval. This timetable gives each run its day.
+    # To keep "@daily", pass interval=timedelta(days=1) to the sensor and to the operator.
     schedule=CronDataIntervalTimetable("@daily", timezone="UTC"),
     start_date=pendulum.datetime(2026, 1, 1, tz="UTC"),
     catchup=False,
     tags=["angus"],
     default_args={
-        # An API that is away for a while is worth another try. Wrong credentials are not, and are not retried.
+        # Airflow retries the task if the API is unavailable. It does not retry if the credentials are wrong.
         "retries": 2,
         "retry_delay": timedelta(minutes=5),
     },
 ):
-    # No call is made before the day is over and has settled; then one look every five minutes, for six hours at most.
-    # mode="reschedule" gives the worker back between two looks.
+    # The sensor sends no request before the day has ended. Then it checks every five minutes, for at most six hours.
+    # mode="reschedule" frees the worker slot between two checks.
     wait_for_day = AngusEntitiesSensor(
         task_id="wait_for_day",
         metrics=["passing_by"],
@@ -43,11 +42,11 @@ with DAG(
         mode="reschedule",
         poke_interval=timedelta(minutes=5),
         timeout=timedelta(hours=6),
-        # A camera that saw nobody all day is off, not lonely: wait for one person at least.
+        # A camera that is switched off reports zeros. Wait for at least one person.
         minimum={"passing_by": 1},
     )
 
-    # One row for each hour of the run's day, as a list of dicts in XCom.
+    # Returns one row per hour of the day, as a list of dicts in XCom.
     fetch_hours = AngusEntitiesOperator(
         task_id="fetch_hours",
         metrics=["passing_by", "interested", "stop_time", "gender"],
@@ -56,7 +55,7 @@ with DAG(
 
     @task
     def sum_up(hours: list[dict]) -> dict:
-        """Print the day as a table and return its totals."""
+        """Print the rows as a table and return the totals of the day."""
         print(f"{'hour (UTC)':<18}{'passing by':>12}{'interested':>12}{'stop time':>11}{'women':>8}{'men':>8}")
         for hour in hours:
             stop_time = "-" if hour["stop_time"] is None else f"{hour['stop_time']:.1f} s"
@@ -64,7 +63,7 @@ with DAG(
                 f"{hour['bucket_start'][:16].replace('T', ' '):<18}{hour['passing_by']:>12}{hour['interested']:>12}"
                 f"{stop_time:>11}{hour['gender_female']:>8}{hour['gender_male']:>8}"
             )
-        # Counts add up over hours. The means do not: weight them by the people they are means of.
+        # Add up the counts. Weight the means by the number of interested people.
         day = {column: sum(hour[column] for hour in hours) for column in ("passing_by", "interested")}
         seconds = sum(hour["stop_time"] * hour["interested"] for hour in hours if hour["stop_time"] is not None)
         day["stop_time"] = round(seconds / day["interested"], 1) if day["interested"] else None

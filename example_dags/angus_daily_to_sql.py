@@ -1,11 +1,11 @@
-"""Each day of several cameras in one table, by hour: a sensor for each camera, one task that loads them all.
+"""Load the hourly rows of several cameras into an SQL table every day.
 
-**What it shows.** ``AngusToSqlOperator`` replaces the day's rows of each camera in a transaction of its own, so that
-the table has every day once, however often a run is retried, cleared or backfilled. The cameras are fetched side by
-side; one that is refused does not keep the others out, but fails the task with its name.
+Each run waits for the day of each camera and loads it. ``AngusToSqlOperator`` fetches the cameras in parallel and
+replaces the day of each camera in one transaction. Retried, cleared and backfilled runs create no duplicates. If one
+camera fails, the rows of the others are loaded. Then the task fails with an error that names the camera.
 
-**To use it** copy the file into your DAGs folder, list your connections of type *Angus.ai* in ``CAMERAS``, and create
-the connection ``audience_db`` to any SQL database.
+**Usage.** Copy this file to your DAGs folder. List your connections of type *Angus.ai* in ``CAMERAS``. Create a
+connection ``audience_db`` to an SQL database.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ CAMERAS = ["angus_default", "angus_shop_2", "angus_shop_3"]
 with DAG(
     dag_id="angus_daily_to_sql",
     doc_md=__doc__,
-    # On Airflow 3, schedule="@daily" gives runs an EMPTY data interval; this timetable gives each run its day.
+    # Airflow 3 gives "@daily" runs an empty data interval. This timetable gives each run its day.
     schedule=CronDataIntervalTimetable("@daily", timezone="UTC"),
     start_date=pendulum.datetime(2026, 1, 1, tz="UTC"),
     catchup=False,
@@ -43,7 +43,7 @@ with DAG(
         sql_conn_id="audience_db",
         table="audience_by_hour",
         create_table=True,
-        # A camera that is refused or never ready fails its own sensor; the others' day is loaded all the same.
+        # Load the other cameras if the sensor of one camera fails.
         trigger_rule="all_done",
     )
 

@@ -1,11 +1,10 @@
-"""Each hour of a camera in a file of its own, and a second DAG that runs whenever there is a new one.
+"""Write each hour of a camera to a file, and run a second DAG for each new file.
 
-**What it shows.** ``AngusToObjectStorageOperator`` writes a file that appears whole or not at all, at a path that is
-the hour's own: a rerun replaces it. The event of its asset says which file, stream and hour it was, and that is all
-that the second DAG needs, which has no interval of its own.
+``AngusToObjectStorageOperator`` writes the file atomically. A rerun replaces the same file. The asset event holds the
+path, the stream and the interval. The second DAG is scheduled on the asset and reads the path from the event.
 
-**To use it** copy the file into your DAGs folder, create an Airflow connection ``angus_default`` of type *Angus.ai*,
-and say in ``FOLDER`` where the files should be: ``s3://aws_default@bucket/audience``, ``gs://...`` or a folder.
+**Usage.** Copy this file to your DAGs folder. Create an Airflow connection ``angus_default`` of type *Angus.ai*. Set
+``FOLDER`` to ``s3://aws_default@bucket/audience``, ``gs://...`` or a local folder.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ from airflow.timetables.interval import CronDataIntervalTimetable
 
 from airflow_provider_angus.transfers import AngusToObjectStorageOperator
 
-FOLDER = os.environ.get("ANGUS_FOLDER", "/tmp/audience")  # noqa: S108 (an example, to be changed)
+FOLDER = os.environ.get("ANGUS_FOLDER", "/tmp/audience")  # noqa: S108 (an example path)
 
 hour_file = Asset("angus_hour_file")
 
@@ -38,7 +37,7 @@ with DAG(
         metrics=["passing_by", "interested"],
         time="by_hour",
         path=FOLDER + "/{{ data_interval_start.strftime('%Y/%m/%d/%H') }}.jsonl",
-        # An hour without a row (not one of zeros) is an hour that Angus does not have yet: try again.
+        # Angus returns zeros for an hour without people. No row means no data yet: fail and retry.
         allow_empty=False,
         outlets=[hour_file],
     )
@@ -54,16 +53,13 @@ with DAG(
 
     @task
     def read_hours(triggering_asset_events: dict | None = None, triggering_dataset_events: dict | None = None) -> list:
-        """Print what the new files say, one line for each; Airflow 2 calls assets datasets."""
-        events = [
-            event for each in (triggering_asset_events or triggering_dataset_events or {}).values() for event in each
-        ]
-        said = []
-        for path in sorted({event.extra["path"] for event in events}):
-            for line in ObjectStoragePath(path).read_text().splitlines():
-                hour = json.loads(line)
-                said.append(f"{hour['bucket_start'][:16]}: {hour['passing_by']} passed by")
-                print(said[-1])
-        return said
+        """Print and return one line per hour in the new files."""
+        # Airflow 2 calls assets datasets.
+        events_by_asset = triggering_asset_events or triggering_dataset_events or {}
+        paths = sorted({event.extra["path"] for events in events_by_asset.values() for event in events})
+        rows = [json.loads(line) for path in paths for line in ObjectStoragePath(path).read_text().splitlines()]
+        lines = [f"{row['bucket_start'][:16]}: {row['passing_by']} passed by" for row in rows]
+        print(*lines, sep="\n")
+        return lines
 
     read_hours()

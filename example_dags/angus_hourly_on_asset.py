@@ -1,11 +1,11 @@
-"""Each hour of a stream as soon as it is there, without a schedule and without a sensor (Airflow 3).
+"""Fetch each hour of a stream when it becomes available, without a schedule (Airflow 3).
 
-**What it shows.** A watcher in the triggerer looks for the next hour and, once Angus has it, updates an asset; this
-DAG is scheduled on the asset. A run that an asset triggered has no data interval; what it is about stands
-in its asset events, more than one where hours came in quick succession, and the operator is mapped over them.
+An asset watcher in the triggerer waits for the next hour and updates an asset. This DAG is scheduled on the asset.
+Asset-triggered runs have no data interval, so the operator reads the intervals from the asset events. A run can have
+several events. The operator is mapped over them.
 
-**To use it** copy the file into your DAGs folder, create an Airflow connection ``angus_default`` of type *Angus.ai*,
-and say in ``since`` with which hour to begin.
+**Usage.** Copy this file to your DAGs folder. Create an Airflow connection ``angus_default`` of type *Angus.ai*. Set
+``since`` to the start of the first hour.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from __future__ import annotations
 from airflow.sdk import DAG, Asset, AssetWatcher, task
 
 from airflow_provider_angus.operators import AngusEntitiesOperator
-from airflow_provider_angus.watchers import AngusBucketTrigger
+from airflow_provider_angus.triggers import AngusBucketTrigger
 
 shop_hours = Asset(
     "angus_shop_hours",
@@ -29,10 +29,10 @@ with DAG(dag_id="angus_hourly_on_asset", doc_md=__doc__, schedule=[shop_hours], 
 
     @task
     def hours(triggering_asset_events: dict | None = None) -> list[dict]:
-        """Return what the run was triggered for, as arguments of the operator: its intervals, each once."""
+        """Return the intervals of the asset events, without duplicates, as arguments of the operator."""
         payloads = [event.extra["payload"] for events in (triggering_asset_events or {}).values() for event in events]
-        spans = {(payload["from_date"], payload["to_date"]) for payload in payloads}
-        return [{"from_date": from_date, "to_date": to_date} for from_date, to_date in sorted(spans)]
+        intervals = {(payload["from_date"], payload["to_date"]) for payload in payloads}
+        return [{"from_date": from_date, "to_date": to_date} for from_date, to_date in sorted(intervals)]
 
     fetch_hour = AngusEntitiesOperator.partial(
         task_id="fetch_hour", metrics=["passing_by", "interested"], time="by_hour"

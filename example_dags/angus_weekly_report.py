@@ -1,10 +1,10 @@
-"""The week of all cameras as a picture: people over time, by gender and by age, from the table of the daily load.
+"""Plot the weekly audience of all cameras: people over time, by gender and by age.
 
-**What it shows.** Rows that ``AngusToSqlOperator`` has landed are an ordinary table: this DAG asks it with SQL and
-draws the three pictures of the vendor's dashboard with matplotlib.
+The DAG reads the table of ``angus_daily_to_sql`` with SQL. It draws the three charts of the Angus dashboard with
+matplotlib and saves them as one image.
 
-**To use it** copy the file into your DAGs folder beside ``angus_daily_to_sql``, install
-``airflow-provider-angus[report,sql]``, and say in ``FOLDER`` where the pictures should be.
+**Usage.** Copy this file and ``angus_daily_to_sql`` to your DAGs folder. Install
+``airflow-provider-angus[report,sql]``. Set ``FOLDER`` to the folder for the images.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import pendulum
 from airflow.providers.common.compat.sdk import DAG, BaseHook, task
 from airflow.timetables.interval import CronDataIntervalTimetable
 
-FOLDER = os.environ.get("ANGUS_FOLDER", "/tmp/audience")  # noqa: S108 (an example, to be changed)
+FOLDER = os.environ.get("ANGUS_FOLDER", "/tmp/audience")  # noqa: S108 (an example path)
 
 COUNTS = [
     *["passing_by", "interested", "gender_female", "gender_male", "gender_unknown"],
@@ -26,8 +26,8 @@ COUNTS = [
 with DAG(
     dag_id="angus_weekly_report",
     doc_md=__doc__,
-    # Mondays: the run's data interval is the week before. Sunday is loaded at the same hour; a week that is not whole
-    # yet is an error here, and tried again an hour later.
+    # The data interval is the week that ends on Monday at 00:00 UTC. Sunday may not be loaded yet at that time: the
+    # task fails if hours are missing, and Airflow retries it an hour later.
     schedule=CronDataIntervalTimetable("0 0 * * MON", timezone="UTC"),
     start_date=pendulum.datetime(2026, 1, 5, tz="UTC"),
     catchup=False,
@@ -36,21 +36,21 @@ with DAG(
 ):
 
     @task
-    def draw_week(data_interval_start=None, data_interval_end=None) -> str:  # noqa: ANN001 (Airflow hands them in)
-        """Draw the week and return the picture's path."""
+    def draw_week(data_interval_start=None, data_interval_end=None) -> str:  # noqa: ANN001 (Airflow passes them)
+        """Plot the week and return the path of the image."""
         hook = BaseHook.get_hook("audience_db")
         sums = ", ".join(f"SUM({column})" for column in COUNTS)
-        # As the rows have them: ISO 8601 in UTC, which every database reads, SQLite as text.
+        # The table holds UTC times. Every database reads ISO 8601; SQLite compares it as text.
         week = [moment.in_timezone("UTC").isoformat() for moment in (data_interval_start, data_interval_end)]
         hours = hook.get_records(
-            f"SELECT bucket_start, {sums} FROM audience_by_hour "  # noqa: S608 (the columns above)
+            f"SELECT bucket_start, {sums} FROM audience_by_hour "  # noqa: S608 (column names are constants)
             f"WHERE bucket_start >= {hook.placeholder} AND bucket_start < {hook.placeholder} "
             "GROUP BY bucket_start ORDER BY bucket_start",
             parameters=week,
         )
         if len(hours) != (data_interval_end - data_interval_start).total_seconds() / 3600:
-            raise ValueError(f"The table has {len(hours)} hours of the week: has each day been loaded?")
-        os.makedirs(FOLDER, exist_ok=True)  # noqa: PTH103 (an example)
+            raise ValueError(f"The table has {len(hours)} hours of the week. Load the missing days and retry.")
+        os.makedirs(FOLDER, exist_ok=True)  # noqa: PTH103 (a short example)
         path = f"{FOLDER}/audience-{data_interval_start:%G-W%V}.png"
         last = data_interval_end.subtract(days=1)
         picture(hours, f"Audience, {data_interval_start:%d %B} to {last:%d %B %Y}").savefig(path)
@@ -60,8 +60,8 @@ with DAG(
     draw_week()
 
 
-def picture(hours: list, title: str):  # noqa: ANN201 (matplotlib is imported where it is used)
-    """Return the figure: passing and interested people over time, below it gender and age of those interested."""
+def picture(hours: list, title: str):  # noqa: ANN201 (matplotlib is imported below)
+    """Return a figure with the people over time and the gender and age of interested people."""
     from matplotlib.dates import DateFormatter, DayLocator
     from matplotlib.figure import Figure
 
@@ -93,11 +93,11 @@ def picture(hours: list, title: str):  # noqa: ANN201 (matplotlib is imported wh
         people = [sum(sum(total[column]) for column in columns) for columns in groups.values()]
         names = list(groups)
         if name == "Age":
-            # Those of unknown age or gender are in no category.
+            # People of unknown age or gender are in no category.
             names, people = [*names, "unknown"], [*people, sum(total["interested"]) - sum(people)]
-        drawn = axes.barh(names, people, color=["#2f6db3", "#7aa6d6", "#b9bec6"])
-        whole = sum(people) or 1
-        axes.bar_label(drawn, [f"{count:,}  ({count / whole:.0%})" for count in people], padding=4)
+        chart = axes.barh(names, people, color=["#2f6db3", "#7aa6d6", "#b9bec6"])
+        total_people = sum(people) or 1
+        axes.bar_label(chart, [f"{count:,}  ({count / total_people:.0%})" for count in people], padding=4)
         axes.set(title=f"{name} of interested people", xlabel="people in the week")
         axes.margins(x=0.25)
         axes.invert_yaxis()

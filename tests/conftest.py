@@ -1,4 +1,4 @@
-"""Airflow in a home of its own, made anew for each test session, and a sandbox for each test."""
+"""Fixtures: an Airflow in a home of its own, created anew for each test session, and a sandbox for each test."""
 
 from __future__ import annotations
 
@@ -19,13 +19,12 @@ if TYPE_CHECKING:
     from airflow_runs import Airflow
 
     from airflow_provider_angus.sandbox import Sandbox
-    from airflow_provider_angus.tokens import TokenCache
 
 ROOT = Path(__file__).resolve().parent.parent
 # Each process of pytest-xdist has an Airflow of its own.
 HOME = ROOT / ".airflow" / (version("apache-airflow") + os.environ.get("PYTEST_XDIST_WORKER", ""))
 
-# Before anything imports Airflow: its home is in the clone and made anew, and nothing of this shell's Airflow is used.
+# Before the first import of Airflow: use a new home inside the clone and nothing of the shell's Airflow.
 shutil.rmtree(HOME, ignore_errors=True)
 (HOME / "dags").mkdir(parents=True)
 for name in [name for name in os.environ if name.startswith("AIRFLOW_")]:
@@ -50,33 +49,31 @@ def _airflow() -> Airflow:
 def airflow(_airflow: Airflow, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture) -> Airflow:
     """Airflow with an initialised metadata database and the log of this test's runs."""
     caplog.set_level(logging.INFO)
-    seen: list[str] = []
+    captured: list[str] = []
 
     def read_log() -> str:
-        # Airflow 3 prints its log, Airflow 2 hands it to logging.
-        seen.extend(capfd.readouterr())
-        return "".join(seen) + caplog.text
+        # Airflow 3 prints its log, Airflow 2 passes it to logging.
+        captured.extend(capfd.readouterr())
+        return "".join(captured) + caplog.text
 
     _airflow.read_log = read_log
     return _airflow
 
 
 @pytest.fixture(autouse=True)
-def _forget_secrets() -> None:
-    """Empty Airflow's masker, which compiles one pattern of all secrets it knows for each that it learns."""
-    from airflow_provider_angus.compat import secrets_masker
+def _reset_secrets_masker() -> None:
+    from airflow_runs import reset_secrets_masker
 
-    masker = secrets_masker()
-    masker.patterns, masker.replacer = set(), None
+    reset_secrets_masker()
 
 
 @pytest.fixture
 def sandbox() -> Iterator[Sandbox]:
-    """A local Angus that has been asked nothing yet; tokens of earlier tests are forgotten."""
+    """A local Angus without requests so far. Tokens of earlier tests are dropped."""
+    from airflow_provider_angus.api.auth import SHARED_TOKENS
     from airflow_provider_angus.sandbox import Sandbox
-    from airflow_provider_angus.tokens import TOKENS
 
-    TOKENS.clear()
+    SHARED_TOKENS.clear()
     with Sandbox() as sandbox:
         yield sandbox
 
@@ -90,32 +87,27 @@ def connection(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> str:
 
 @pytest.fixture
 def no_backoff(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Requests are sent again at once, except where the API has said when."""
-    from airflow_provider_angus import retrying
+    """Hooks repeat requests without a pause, unless the API sends ``Retry-After``."""
+    import tenacity
 
-    asked = retrying.POLICY["wait"]
-    monkeypatch.setitem(
-        retrying.POLICY,
-        "wait",
-        lambda state: asked(state) if getattr(state.outcome.exception(), "retry_after", 0) else 0,
-    )
+    from airflow_provider_angus.api.retries import RetryPolicy
+    from airflow_provider_angus.hooks import AngusHook
+
+    monkeypatch.setattr(AngusHook, "retry_policy", RetryPolicy(backoff=tenacity.wait_none()))
 
 
 @pytest.fixture
-def signed_in() -> TokenCache:
-    """A cache that has the stream's token already."""
-    from dialogue import answer, drive, stream, token
+def one_attempt(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hooks never repeat a request, so that each failure of the API reaches the caller."""
+    from airflow_provider_angus.api.retries import RetryPolicy
+    from airflow_provider_angus.hooks import AngusHook
 
-    from airflow_provider_angus.tokens import TokenCache
-
-    tokens = TokenCache()
-    drive(stream(tokens).entities({}), answer(200, {"token": token()}), answer(200, {}))
-    return tokens
+    monkeypatch.setattr(AngusHook, "retry_policy", RetryPolicy(attempts=1))
 
 
 @pytest.fixture
 def shops(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Connections to the sandbox's streams, one for each: ``shop_0`` to ``shop_2``."""
+    """Connections to the sandbox's three streams: ``shop_0`` to ``shop_2``."""
     for number, client_id in enumerate(sandbox.streams):
         monkeypatch.setenv(f"AIRFLOW_CONN_SHOP_{number}", sandbox.connection_json(client_id))
     return [f"shop_{number}" for number in range(len(sandbox.streams))]
@@ -125,7 +117,7 @@ def shops(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> list[str]:
 def database(
     request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[databases.Database]:
-    """Each kind of database in turn, with a table that is not there yet."""
+    """Each kind of database in turn, with the name of a table that does not exist."""
     import databases
 
     yield from databases.made(request.param, tmp_path, monkeypatch)
@@ -147,7 +139,7 @@ def postgres(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[databa
 
 @pytest.fixture(scope="session")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a file with a key and its certificate for 127.0.0.1, which nobody else has signed."""
+    """A file with a key and its self-signed certificate for 127.0.0.1."""
     import ipaddress
     from datetime import UTC, datetime, timedelta
 
@@ -169,13 +161,13 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A disk of 64 KiB; skips where this user may not mount one."""
+    """A disk of 64 KiB. Skips the test if this user may not mount one."""
     disk = tmp_path / "disk"
     disk.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(disk)]
     try:
         subprocess.run(mount, check=True, capture_output=True)
     except (OSError, subprocess.CalledProcessError) as error:
-        pytest.skip(f"no disk can be mounted here: {error}")
+        pytest.skip(f"mounting a disk needs root: {error}")
     yield disk
     subprocess.run(["umount", str(disk)], check=True)

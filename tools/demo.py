@@ -1,7 +1,7 @@
-"""``make demo``: a DAG run waits for its day in the sandbox and fetches it; then a week is landed in SQL and drawn.
+"""``make demo``: fetch a day from the sandbox with an example DAG, then load a week into SQL and plot it.
 
-What runs is what a user would type: ``airflow db migrate`` and ``airflow dags test``, in a home of its own beside the
-clone's other files. Of Airflow's log only what this provider says and what the DAGs print is shown.
+The demo runs ``airflow db migrate`` and ``airflow dags test`` with the Airflow home ``.demo``. It prints the output of
+the DAGs and the provider's lines of the Airflow log.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ DAY = datetime(2026, 11, 20, tzinfo=UTC)
 MONDAY = datetime(2026, 11, 23, tzinfo=UTC)
 DATABASE = HOME / "audience.sqlite"
 
-#: Airflow's own way to change tasks without touching DAGs: the example looks every five minutes, the demo every 2 s.
+#: A cluster policy: check every 2 seconds instead of every 5 minutes.
 POLICY = """
 def task_policy(task):
     if task.task_type.endswith("Sensor"):
         task.poke_interval = 2
 """
 
-#: What the demo asks the table in the end, as anybody may.
+#: The query that the demo runs after the load.
 QUERY = """
 SELECT date(bucket_start) AS day, COUNT(DISTINCT stream) AS cameras, COUNT(*) AS hours,
        SUM(passing_by) AS passing_by, SUM(interested) AS interested,
@@ -45,13 +45,13 @@ SELECT date(bucket_start) AS day, COUNT(DISTINCT stream) AS cameras, COUNT(*) AS
 FROM audience_by_hour GROUP BY day ORDER BY day
 """
 
-#: What the command ``airflow`` does, for several command lines.
+#: Runs several ``airflow`` commands in one process.
 COMMANDS = """
 import json, sys
 from airflow.__main__ import main
-for words in json.loads(sys.argv[1]):
-    print("$ airflow", *words, flush=True)
-    sys.argv[1:] = words
+for arguments in json.loads(sys.argv[1]):
+    print("$ airflow", *arguments, flush=True)
+    sys.argv[1:] = arguments
     main()
 """
 
@@ -59,7 +59,7 @@ LOG_LINE = re.compile(r"\d{4}-\d\d-\d\dT(\d\d:\d\d:\d\d)\S+ \[\w+ *\] (.*?) +\[(
 
 
 def main() -> int:
-    """Run the demo and return its exit code."""
+    """Run the demo and return the exit code."""
     (HOME / "config").mkdir(parents=True, exist_ok=True)
     (HOME / "config" / "airflow_local_settings.py").write_text(POLICY)
     with Sandbox() as sandbox:
@@ -67,7 +67,10 @@ def main() -> int:
             "AIRFLOW_HOME": str(HOME),
             "AIRFLOW__CORE__DAGS_FOLDER": str(ROOT / "example_dags"),
             "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
-            **{f"AIRFLOW_CONN_{id_.upper()}": json.dumps(each) for id_, each in connections(sandbox, HOME).items()},
+            **{
+                f"AIRFLOW_CONN_{id_.upper()}": json.dumps(connection)
+                for id_, connection in connections(sandbox, HOME).items()
+            },
             "ANGUS_FOLDER": str(HOME / "audience"),
             "PYTHONPATH": str(HOME / "config"),
             "PYTHONWARNINGS": "ignore",
@@ -75,32 +78,32 @@ def main() -> int:
             "MPLCONFIGDIR": str(HOME / "matplotlib"),
         }
         sandbox.clock.set(DAY + timedelta(hours=22, minutes=30))
-        print(f"A local Angus runs at {sandbox.url}. There it is {sandbox.clock.now():%A %d %B %Y, %H:%M} UTC.")
-        print("Airflow prepares its database ...", flush=True)
+        print(f"Local Angus server: {sandbox.url}. Its time is {sandbox.clock.now():%A %d %B %Y, %H:%M} UTC.")
+        print("Creating the Airflow database ...", flush=True)
         migrated = subprocess.run([AIRFLOW, "db", "migrate"], env=env, capture_output=True, text=True, check=False)
         if migrated.returncode:
             print(migrated.stdout, migrated.stderr)
             return migrated.returncode
-        # A run for the 21st, at midnight, is the run of the 20th: its data interval ends there.
-        with midnight_after(sandbox, looks=2):
+        # The data interval of the run of the 21st is the 20th.
+        with midnight_after(sandbox, requests=2):
             code = run_dag(env, "angus_daily_audience", [DAY + timedelta(days=1)], shows="the day: ")
         tokens, pages = sandbox.count("token"), sandbox.count("entities")
-        print(f"\nThe local Angus was asked for {tokens} token and {pages} pages. Exit code {code}.")
-        return code or land_a_week(sandbox, env)
+        print(f"\nRequests: {tokens} for tokens, {pages} for entities. Exit code: {code}.")
+        return code or load_week(sandbox, env)
 
 
 def connections(sandbox: Sandbox, home: Path) -> dict[str, dict[str, Any]]:
-    """Return the connections of the example DAGs by ID: the sandbox's cameras, and a database in ``home``."""
+    """Return the connections of the example DAGs by ID: the sandbox's streams and a SQLite database in ``home``."""
     ids = ("angus_default", "angus_shop_2", "angus_shop_3")
     cameras = {id_: sandbox.connection(stream) for id_, stream in zip(ids, sandbox.streams, strict=True)}
     return {**cameras, "audience_db": {"conn_type": "sqlite", "host": str(home / DATABASE.name)}}
 
 
-def land_a_week(sandbox: Sandbox, env: dict[str, str]) -> int:
-    """Load three cameras' week into SQLite, day by day and one day twice, ask the table, and draw it."""
+def load_week(sandbox: Sandbox, env: dict[str, str]) -> int:
+    """Load a week of three streams into SQLite, one of the days twice. Query the table, plot the week."""
     DATABASE.unlink(missing_ok=True)
     sandbox.clock.set(MONDAY + timedelta(minutes=5))
-    print(f"\nIn the local Angus the weekend passes; it is {sandbox.clock.now():%A %d %B %Y, %H:%M} UTC.")
+    print(f"\nThe time of the local Angus server is now {sandbox.clock.now():%A %d %B %Y, %H:%M} UTC.")
     days = [MONDAY - timedelta(days=back) for back in range(6, -1, -1)]
     if code := run_dag(env, "angus_daily_to_sql", [*days, days[3]], shows="Loaded "):
         return code
@@ -115,9 +118,13 @@ def land_a_week(sandbox: Sandbox, env: dict[str, str]) -> int:
 
 
 def run_dag(env: dict[str, str], dag_id: str, dates: list[datetime], *, shows: str) -> int:
-    """Run a DAG for each date, showing what matters of its log; all of it when it fails.
+    """Run a DAG for each date in one process, because starting Airflow takes longer than a run.
 
-    One process does what as many ``airflow dags test`` would do, for starting Airflow takes longer than these runs.
+    :param env: the environment variables of the process.
+    :param dag_id: the DAG.
+    :param dates: the logical dates.
+    :param shows: the start of the log line that each run must write. With several dates, only these lines are printed.
+    :returns: the exit code. The log is printed if it is not 0.
     """
     commands = [["dags", "test", dag_id, f"{date:%Y-%m-%d}"] for date in dates]
     process = subprocess.Popen(
@@ -144,23 +151,23 @@ def run_dag(env: dict[str, str], dag_id: str, dates: list[datetime], *, shows: s
 
 
 @contextlib.contextmanager
-def midnight_after(sandbox: Sandbox, *, looks: int) -> Iterator[None]:
-    """Let the sandbox's day end when it has been asked this many times."""
-    over = threading.Event()
+def midnight_after(sandbox: Sandbox, *, requests: int) -> Iterator[None]:
+    """Set the sandbox's clock to midnight after a number of requests for entities."""
+    stopped = threading.Event()
 
     def watch() -> None:
-        while sandbox.count("entities") < looks:
-            if over.wait(0.1):
+        while sandbox.count("entities") < requests:
+            if stopped.wait(0.1):
                 return
         sandbox.clock.set(DAY + timedelta(days=1, minutes=5))
-        print("          (in the local Angus, midnight passes)", flush=True)
+        print("          (the local Angus server's clock passes midnight)", flush=True)
 
     thread = threading.Thread(target=watch)
     thread.start()
     try:
         yield
     finally:
-        over.set()
+        stopped.set()
         thread.join()
 
 

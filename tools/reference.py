@@ -1,16 +1,19 @@
-"""``make docs``: the reference of every public class, docs/reference.md, from signatures and docstrings.
+"""``make docs``: write docs/reference.md from the signatures and docstrings of the public classes.
 
-With ``--check`` nothing is written: it ends with 1 where the file is not what it would be. Either way it refuses
-parameters that a docstring does not describe, and descriptions of parameters that are not there.
+``--check`` writes nothing. It exits with 1 if the file is outdated. Both commands fail if a docstring lacks a parameter
+or describes a parameter that does not exist.
 """
 
 from __future__ import annotations
 
+import ast
+import functools
 import importlib
 import inspect
 import os
 import re
 import sys
+import typing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -21,87 +24,95 @@ ROOT = Path(__file__).resolve().parent.parent
 PATH = ROOT / "docs" / "reference.md"
 PACKAGE = "airflow_provider_angus"
 
-#: Whose public classes are in the reference, and the functions that are.
-MODULES = ["operators", "transfers", "sensors", "triggers", "watchers", "hooks", "links", "exceptions", "sandbox"]
-FUNCTIONS = {"hooks": ["entities.read_row", "entities.check_metrics"], "exceptions": ["exceptions.can_be_retried"]}
+#: The sections of the page, and the names from other modules that each section documents too.
+SECTIONS = {
+    "operators": ["loading.manifests.EventExtra"],
+    "transfers": ["loading.manifests.SqlManifest", "loading.manifests.FileManifest"],
+    "sensors": [],
+    "triggers": [],
+    "hooks": ["model.entities.RowKey", "model.entities.check_metrics"],
+    "links": [],
+    "exceptions": ["exceptions.is_retryable"],
+    "sandbox": [],
+}
 
-#: Where methods are for users; those of the others are for Airflow.
+#: Sections with methods. Airflow calls the methods of the classes in the other sections.
 WITH_METHODS = {"hooks", "sandbox"}
 
 TOP = """\
 # Reference
 
-Every public class, as its code and docstrings have it; `make docs` writes this page, and tests fail where it is not
-up to date. What things are for and how they fit together is in the [README](../README.md).
+This page documents every public class. `make docs` writes it from the docstrings. The [README](../README.md) explains
+how to use the provider.
 """
+
+FIELD = re.compile(r"^:(param|returns|raises)\b *([^:]*): *(.*(?:\n[ \t]+\S.*)*)\n?", re.MULTILINE)
 
 
 class Docstring(NamedTuple):
-    """A docstring's parts; the fields' texts are one line each."""
+    """The parts of a docstring. Texts of fields are single lines."""
 
     text: str
     params: dict[str, str]
     returns: str
     raises: list[tuple[str, str]]
+    example: str
 
 
 def parse(docstring: str | None) -> Docstring:
-    """Take a docstring with Sphinx fields apart."""
-    text, *fields = re.split(r"^:(?=(?:param|returns|raises)\b)", inspect.cleandoc(docstring or ""), flags=re.MULTILINE)
-    parsed = Docstring(text.strip(), {}, "", [])
-    for field in fields:
-        name, _, told = field.partition(":")
-        kind, _, subject = name.partition(" ")
-        told = " ".join(told.split())
-        if kind == "param":
-            parsed.params[subject] = told
-        elif kind == "raises":
-            parsed.raises.append((subject, told))
-        else:
-            parsed = parsed._replace(returns=told)
-    return parsed
+    """Parse a docstring with reST fields and an ``Example::`` block."""
+    text = inspect.cleandoc(docstring or "")
+    fields = [(kind, subject, " ".join(body.split())) for kind, subject, body in FIELD.findall(text)]
+    text, _, example = FIELD.sub("", text).partition("Example::\n")
+    code, *rest = re.split(r"\n(?=\S)", example, maxsplit=1)
+    return Docstring(
+        text="\n\n".join(filter(None, [text.strip(), *rest])),
+        params={subject: body for kind, subject, body in fields if kind == "param"},
+        returns=next((body for kind, _, body in fields if kind == "returns"), ""),
+        raises=[(subject, body) for kind, subject, body in fields if kind == "raises"],
+        example=inspect.cleandoc(code),
+    )
 
 
 def public_classes(module: Any) -> list[type]:
-    """Return a module's own public classes, in the order of the code, or those of its ``__all__``."""
+    """Return the public classes that a module defines, in source order, or those of a package's ``__all__``."""
     if hasattr(module, "__path__"):
         return [getattr(module, name) for name in module.__all__]
     return [
-        each
-        for name, each in vars(module).items()
-        if inspect.isclass(each) and each.__module__ == module.__name__ and not name.startswith("_")
+        value
+        for name, value in vars(module).items()
+        if inspect.isclass(value) and value.__module__ == module.__name__ and not name.startswith("_")
     ]
 
 
 def own(cls: type) -> list[type]:
-    """Return a class and those of its bases that are ours."""
+    """Return the classes of this package in a class's MRO."""
     return [each for each in cls.__mro__ if each.__module__.startswith(PACKAGE)]
 
 
 def parameters(function: Callable[..., Any]) -> dict[str, inspect.Parameter]:
-    """Return a function's parameters by name, without ``self`` and ``**kwargs``."""
+    """Return a function's parameters by name, without ``self``, ``*args`` and ``**kwargs``."""
     variable = {inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD}
-    given = inspect.signature(function).parameters
-    return {name: each for name, each in given.items() if name not in {"self", "cls"} and each.kind not in variable}
+    found = inspect.signature(function).parameters
+    return {name: each for name, each in found.items() if name not in {"self", "cls"} and each.kind not in variable}
 
 
 def init_of(cls: type) -> tuple[dict[str, inspect.Parameter], dict[str, str]]:
-    """Return what a class is made with, its bases' parameters among it, and how that is described.
+    """Return a class's parameters and their descriptions, including the parameters of its base classes.
 
-    The class's own parameters come first; where several describe one, the nearest counts.
+    The parameters of the class come first. Its descriptions override those of the base classes.
     """
-    given: dict[str, inspect.Parameter] = {}
+    found: dict[str, inspect.Parameter] = {}
     described: dict[str, str] = {}
     for each in own(cls):
         init = vars(each).get("__init__")
-        given |= {name: one for name, one in (parameters(init) if init else {}).items() if name not in given}
-        told = parse(each.__doc__).params | parse(init.__doc__ if init else None).params
-        described |= {name: one for name, one in told.items() if name not in described}
-    return given, described
+        found = found | {name: one for name, one in (parameters(init) if init else {}).items() if name not in found}
+        described = parse(each.__doc__).params | parse(init.__doc__ if init else None).params | described
+    return found, described
 
 
 def methods(cls: type) -> Iterator[tuple[str, Any]]:
-    """Yield a class's public methods and properties, with their names, where these are for users."""
+    """Yield the names and functions of a class's public methods and properties."""
     if not set(cls.__module__.split(".")) & WITH_METHODS:
         return
     for name, member in vars(cls).items():
@@ -111,7 +122,7 @@ def methods(cls: type) -> Iterator[tuple[str, Any]]:
 
 
 def mismatches(cls: type) -> list[str]:
-    """Return which parameters of a class and its methods are not described, and which descriptions describe none."""
+    """Return the undescribed and the unknown parameters of a class and its methods."""
     found = compare(cls.__name__, *init_of(cls))
     for name, member in methods(cls):
         if not isinstance(member, property):
@@ -119,16 +130,16 @@ def mismatches(cls: type) -> list[str]:
     return found
 
 
-def compare(name: str, given: dict[str, Any], described: dict[str, str]) -> list[str]:
-    """Return the differences between what there is and what is described."""
-    return [f"{name}: parameter {each!r} is not described" for each in given if each not in described] + [
-        f"{name}: there is no parameter {each!r}" for each in described if each not in given
+def compare(name: str, found: dict[str, Any], described: dict[str, str]) -> list[str]:
+    """Return the differences between a signature and a docstring."""
+    return [f"{name}: parameter {each!r} is not described" for each in found if each not in described] + [
+        f"{name}: parameter {each!r} does not exist" for each in described if each not in found
     ]
 
 
 def markdown(text: str) -> str:
-    """Return a docstring's text as Markdown: roles and literals as code, literal blocks fenced."""
-    text = re.sub(r":(?:class|func|meth|mod|attr):`~?([^`]+)`", lambda found: f"`{short(found[1])}`", text)
+    """Convert a docstring's text to Markdown: roles and literals become code, literal blocks are fenced."""
+    text = re.sub(r":(?:class|func|meth|mod|attr|data):`~?([^`]+)`", lambda found: f"`{short(found[1])}`", text)
     text = re.sub(r"``([^`]+)``", r"`\1`", text)
     lines: list[str] = []
     fenced = False
@@ -144,42 +155,82 @@ def markdown(text: str) -> str:
 
 
 def short(path: str) -> str:
-    """Return a name without the package in front, and a class's without its module."""
+    """Return a dotted name without the package and without the module of a class."""
     name = path.removeprefix(f"{PACKAGE}.")
     return name.rpartition(".")[2] if name.rpartition(".")[2][:1].isupper() else name
 
 
 def cell(text: str) -> str:
-    """Return text for a cell of a table."""
+    """Return Markdown for a table cell."""
     return markdown(text).replace("|", "\\|")
 
 
-def table(given: dict[str, inspect.Parameter], described: dict[str, str]) -> list[str]:
-    """Return parameters as a table."""
-    if not given:
+@functools.cache
+def aliases() -> dict[str, str]:
+    """Return the package's type aliases by name, as source text: ``Literal['jsonl', 'csv']``, ``str | date``."""
+    found = {}
+    for path in sorted((ROOT / PACKAGE).rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            match node:
+                case ast.Assign(
+                    [ast.Name(name)], (ast.BinOp(op=ast.BitOr()) | ast.Subscript(ast.Name("Literal"))) as value
+                ):
+                    found[name] = ast.unparse(value)
+    return found
+
+
+def annotation(value: Any) -> str:
+    """Return an annotation with aliases expanded, and with ``'a' | 'b'`` instead of ``Literal['a', 'b']``."""
+    text = re.sub(r"\b[A-Z]\w+\b", lambda found: aliases().get(found[0], found[0]), str(value))
+    return re.sub(r"Literal\[(.*?)\]", lambda found: found[1].replace(", ", " | "), text)
+
+
+def default_of(parameter: inspect.Parameter) -> str:
+    """Return a parameter's default as Markdown."""
+    if parameter.default is parameter.empty:
+        return "required"
+    # The signature of a dataclass does not tell its default factories.
+    return "a new object" if repr(parameter.default) == "<factory>" else cell(f"`{parameter.default!r}`")
+
+
+def table(found: dict[str, inspect.Parameter], described: dict[str, str]) -> list[str]:
+    """Return the parameters as a table."""
+    if not found:
         return []
-    rows = ["| parameter | type | default | |", "|---|---|---|---|"]
-    for name, each in given.items():
-        default = "required" if each.default is each.empty else f"`{each.default!r}`"
-        rows.append(f"| `{name}` | {cell(f'`{each.annotation}`')} | {default} | {cell(described.get(name, ''))} |")
+    rows = ["| parameter | type | default | description |", "|---|---|---|---|"]
+    for name, each in found.items():
+        kind = cell(f"`{annotation(each.annotation)}`")
+        rows.append(f"| `{name}` | {kind} | {default_of(each)} | {cell(described.get(name, ''))} |")
     return ["\n".join(rows)]
 
 
-def outcome(told: Docstring) -> list[str]:
-    """Return what comes back and what may be raised."""
-    returns = [f"**Returns** {markdown(told.returns)}"] if told.returns else []
-    raises = "\n".join(f"- **Raises** `{name}`: {markdown(why)}" for name, why in told.raises)
-    return [*returns, *([raises] if raises else [])]
+def keys(cls: type) -> list[str]:
+    """Return the keys of a ``TypedDict`` as a table."""
+    if not typing.is_typeddict(cls):
+        return []
+    hints = {name: inspect.formatannotation(hint) for name, hint in typing.get_type_hints(cls).items()}
+    rows = [f"| `{name}` | {cell(f'`{hint}`')} |" for name, hint in hints.items()]
+    return ["\n".join(["| key | type |", "|---|---|", *rows])]
+
+
+def outcome(docstring: Docstring) -> list[str]:
+    """Return the return value, the exceptions and the example as Markdown."""
+    parts = [f"**Returns** {markdown(docstring.returns)}"] if docstring.returns else []
+    if docstring.raises:
+        parts.append("\n".join(f"- **Raises** `{name}`: {markdown(reason)}" for name, reason in docstring.raises))
+    if docstring.example:
+        parts += ["**Example**", f"```python\n{docstring.example}\n```"]
+    return parts
 
 
 def function_section(title: str, function: Callable[..., Any]) -> list[str]:
-    """Return a function's or method's part of the page."""
-    told = parse(function.__doc__)
-    return [f"{title}", markdown(told.text), *table(parameters(function), told.params), *outcome(told)]
+    """Return the section of a function or method."""
+    docstring = parse(function.__doc__)
+    return [title, markdown(docstring.text), *table(parameters(function), docstring.params), *outcome(docstring)]
 
 
 def signature(function: Callable[..., Any]) -> str:
-    """Return how a function is called, in short."""
+    """Return a function's parameters and defaults in parentheses."""
     words = []
     for name, each in parameters(function).items():
         if each.kind is each.KEYWORD_ONLY and "*" not in words:
@@ -189,52 +240,59 @@ def signature(function: Callable[..., Any]) -> str:
 
 
 def class_section(cls: type, module: str) -> list[str]:
-    """Return a class's part of the page."""
-    told, init = parse(cls.__doc__), parse(getattr(vars(cls).get("__init__"), "__doc__", None))
-    given, described = init_of(cls)
+    """Return the section of a class."""
+    docstring, init = parse(cls.__doc__), parse(getattr(vars(cls).get("__init__"), "__doc__", None))
     bases = [each.__name__ for each in cls.__bases__ if each.__name__ != "object" and not each.__name__.startswith("_")]
+    if typing.is_typeddict(cls):
+        bases = ["TypedDict"]
+    origin = f", derived from {' and '.join(f'`{base}`' for base in bases)}" if bases else ""
     parts = [
         f"### {cls.__name__}",
-        f"`{PACKAGE}.{module}.{cls.__name__}`"
-        + (f", derived from {' and '.join(f'`{base}`' for base in bases)}" if bases else ""),
-        markdown(told.text),
-        *table(given, described),
-        *outcome(told),
+        f"`{PACKAGE}.{module}.{cls.__name__}`{origin}",
+        markdown(docstring.text),
+        *keys(cls),
+        *table(*init_of(cls)),
+        *outcome(docstring),
         *outcome(init),
     ]
     for name, member in methods(cls):
         if isinstance(member, property):
-            parts += [f"#### `{name}`", markdown(parse(member.__doc__).text)]
+            described = parse(member.__doc__)
+            parts += [f"#### `{name}`", markdown(described.text), *outcome(described)]
         else:
             parts += function_section(f"#### `{name}{signature(member)}`", member)
     return parts
 
 
 def page() -> str:
-    """Return the reference.
+    """Return the text of the page.
 
-    :raises ValueError: a parameter is not described, or one that is described is not there.
+    :raises ValueError: a parameter is not described, or a described parameter does not exist.
     """
     parts = [TOP.strip()]
     wrong = []
-    for name in MODULES:
-        module = importlib.import_module(f"{PACKAGE}.{name}")
-        parts += [f"## {name}", markdown(inspect.cleandoc(module.__doc__ or ""))]
+    for section, others in SECTIONS.items():
+        module = importlib.import_module(f"{PACKAGE}.{section}")
+        parts += [f"## {section}", markdown(inspect.cleandoc(module.__doc__ or ""))]
         for cls in public_classes(module):
             wrong += mismatches(cls)
-            parts += class_section(cls, name)
-        for path in FUNCTIONS.get(name, []):
-            home, _, function_name = path.partition(".")
-            function = getattr(importlib.import_module(f"{PACKAGE}.{home}"), function_name)
-            wrong += compare(path, parameters(function), parse(function.__doc__).params)
-            parts += function_section(f"### `{path}{signature(function)}`", function)
+            parts += class_section(cls, section)
+        for path in others:
+            home, _, name = path.rpartition(".")
+            value = getattr(importlib.import_module(f"{PACKAGE}.{home}"), name)
+            if inspect.isclass(value):
+                wrong += mismatches(value)
+                parts += class_section(value, home)
+            else:
+                wrong += compare(path, parameters(value), parse(value.__doc__).params)
+                parts += function_section(f"### `{path}{signature(value)}`", value)
     if wrong:
         raise ValueError("\n".join(wrong))
-    return "\n\n".join(parts) + "\n"
+    return "\n\n".join(part for part in parts if part) + "\n"
 
 
 def main() -> int:
-    """Write the page, or check it, and return the exit code."""
+    """Write or check the page and return the exit code."""
     try:
         text = page()
     except ValueError as error:
@@ -242,7 +300,7 @@ def main() -> int:
         return 1
     if "--check" in sys.argv:
         if not PATH.exists() or PATH.read_text() != text:
-            print(f"{PATH.relative_to(ROOT)} is not what the docstrings say: make docs")
+            print(f"{PATH.relative_to(ROOT)} is outdated. Run make docs.")
             return 1
         return 0
     PATH.parent.mkdir(exist_ok=True)
@@ -253,6 +311,6 @@ def main() -> int:
 if __name__ == "__main__":
     for variable in [variable for variable in os.environ if variable.startswith("AIRFLOW")]:
         del os.environ[variable]
-    # Airflow's defaults are among those of the page.
+    # Importing the provider must not read or change the user's Airflow home.
     os.environ["AIRFLOW_HOME"] = str(ROOT / ".airflow" / "reference")
     sys.exit(main())

@@ -1,8 +1,8 @@
-"""``make ui``: a local Airflow to try things in by hand, until Ctrl-C.
+"""``make ui``: run a local Airflow with the example DAGs until Ctrl-C.
 
-``airflow standalone`` beside a local Angus, with connections to its cameras (saved, as in Admin -> Connections) and the
-example DAGs. Everybody who reaches it is its administrator, so it listens on this machine only. What it has seen is
-kept in the clone's ``.ui`` from one start to the next; the connections are made anew, for the local Angus is.
+The script starts the sandbox and ``airflow standalone``, and saves connections to the sandbox's streams. All users are
+administrators, so Airflow listens on 127.0.0.1 only. Airflow's home is ``.ui`` and is kept between runs. The
+connections are replaced at each start.
 """
 
 from __future__ import annotations
@@ -30,18 +30,18 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 HOME = ROOT / ".ui"
-STARTS_WITHIN = 300.0
-ENDS_WITHIN = 30.0
+START_TIMEOUT = 300.0
+STOP_TIMEOUT = 30.0
 
 
 def main() -> int:
-    """Serve until Ctrl-C or SIGTERM and return the exit code."""
-    # Both, and by hand: a shell starts what runs in the background with SIGINT ignored.
+    """Run until Ctrl-C or SIGTERM and return the exit code."""
+    # Shells start background processes with SIGINT ignored, so set both handlers.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.default_int_handler)
     try:
         with Sandbox() as sandbox:
-            print("Airflow starts; that takes half a minute ...", flush=True)
+            print("Starting Airflow (about 30 seconds) ...", flush=True)
             with standalone(HOME, sandbox) as url:
                 print(_welcome(url, sandbox), flush=True)
                 signal.pause()
@@ -54,24 +54,24 @@ def _welcome(url: str, sandbox: Sandbox) -> str:
     return f"""
 Airflow: {url} (no login). Ctrl-C stops it.
 
-  Admin -> Connections   angus_default, angus_shop_2 and angus_shop_3 are the cameras of a local Angus at {sandbox.url},
-                         audience_db is an SQLite file. Their Test buttons work.
-  Dags                   the examples, paused: a switch starts them, or trigger one for a day of the past.
+  Admin -> Connections   angus_default, angus_shop_2 and angus_shop_3 are streams of the local Angus server at
+                         {sandbox.url}. audience_db is a SQLite file. Their Test buttons work.
+  Dags                   The example DAGs are paused. Unpause a DAG, or trigger it for a day in the past.
 
-Files, database and logs are in {HOME.relative_to(ROOT)}/; all that Airflow's processes say is in standalone.out there.
+Files, database and logs: {HOME.relative_to(ROOT)}/. Output of Airflow: {HOME.relative_to(ROOT)}/standalone.out.
 """
 
 
 @contextlib.contextmanager
 def standalone(home: Path, sandbox: Sandbox, settings: dict[str, str] | None = None, port: int = 8080) -> Iterator[str]:
-    """Run ``airflow standalone`` with the example DAGs and their connections, and end all its processes.
+    """Run ``airflow standalone`` with the example DAGs and connections, then stop all its processes.
 
-    :param home: Airflow's home, a folder; what is there already is gone on with.
-    :param sandbox: the local Angus that the connections lead to.
-    :param settings: more environment variables for all processes.
-    :param port: the web server's; where it is taken, any that is free, as with 0.
-    :returns: a context manager whose value is the URL, which answers when the context is entered.
-    :raises RuntimeError: Airflow has ended or not answered in time; the message is the end of its output.
+    :param home: Airflow's home. An existing folder is reused.
+    :param sandbox: the local Angus server of the connections.
+    :param settings: additional environment variables for all processes.
+    :param port: the port of the web server. 0 selects a free port; so does a port that is in use.
+    :returns: a context manager. Its value is the URL of the running web server.
+    :raises RuntimeError: Airflow stopped or did not respond in time. The message holds the end of the output.
     """
     home.mkdir(parents=True, exist_ok=True)
     port = _free_port(port)
@@ -84,17 +84,17 @@ def standalone(home: Path, sandbox: Sandbox, settings: dict[str, str] | None = N
             env=env,
             stdout=output,
             stderr=output,
-            start_new_session=True,  # a terminal's Ctrl-C is ours to pass on
+            start_new_session=True,  # do not send the terminal's Ctrl-C to Airflow
         )
         try:
             _wait_for(url, process, home)
             yield url
         finally:
             started = started_by(process)
-            # Airflow ends its parts when it is interrupted; when it is terminated it leaves them alone.
+            # Airflow stops its subprocesses on SIGINT, but not on SIGTERM.
             process.send_signal(signal.SIGINT)
             with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(ENDS_WITHIN)
+                process.wait(STOP_TIMEOUT)
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()
@@ -102,7 +102,7 @@ def standalone(home: Path, sandbox: Sandbox, settings: dict[str, str] | None = N
 
 
 def started_by(process: subprocess.Popen[bytes]) -> list[psutil.Process]:
-    """Return what a process has started and what that has, also in groups of their own, as Airflow 2 has some."""
+    """Return all descendants of a process, including those in other process groups (Airflow 2 has some)."""
     try:
         return psutil.Process(process.pid).children(recursive=True)
     except psutil.NoSuchProcess:
@@ -110,14 +110,14 @@ def started_by(process: subprocess.Popen[bytes]) -> list[psutil.Process]:
 
 
 def kill(processes: list[psutil.Process]) -> None:
-    """Kill those that are still there."""
-    for each in processes:
+    """Kill the processes that still run."""
+    for process in processes:
         with contextlib.suppress(psutil.NoSuchProcess):
-            each.kill()
+            process.kill()
 
 
 def _environment(home: Path, port: int) -> dict[str, str]:
-    """Return the variables of all of Airflow's processes; of Airflow 2 and 3 each ignores what the other's are."""
+    """Return the environment variables of Airflow. Airflow 2 and 3 ignore each other's variables."""
     url = f"http://127.0.0.1:{port}"
     return {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW")} | {
         "AIRFLOW_HOME": str(home),
@@ -148,42 +148,42 @@ def _environment(home: Path, port: int) -> dict[str, str]:
     }
 
 
-def _free_port(wished: int = 0) -> int:
-    """Return a port that is free: the wished one, where it is."""
-    with socket.socket() as free:
-        free.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+def _free_port(preferred: int = 0) -> int:
+    """Return a free port, if possible the preferred port."""
+    with socket.socket() as server:
+        server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            free.bind(("127.0.0.1", wished))
+            server.bind(("127.0.0.1", preferred))
         except OSError:
-            free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])
+            server.bind(("127.0.0.1", 0))
+        return int(server.getsockname()[1])
 
 
 def _prepare(home: Path, sandbox: Sandbox, env: dict[str, str], output: object) -> None:
-    """Make the database and save the connections, in one process."""
-    saved = home / "connections.json"
-    saved.touch(mode=0o600)
-    saved.write_text(json.dumps({id_: with_port(each) for id_, each in connections(sandbox, home).items()}))
-    commands = [["db", "migrate"], ["connections", "import", "--overwrite", str(saved)]]
-    words = [sys.executable, "-c", COMMANDS, json.dumps(commands)]
+    """Migrate the database and save the connections."""
+    file = home / "connections.json"
+    file.touch(mode=0o600)
+    file.write_text(json.dumps({id_: with_port(each) for id_, each in connections(sandbox, home).items()}))
+    commands = [["db", "migrate"], ["connections", "import", "--overwrite", str(file)]]
+    arguments = [sys.executable, "-c", COMMANDS, json.dumps(commands)]
     try:
-        code = subprocess.run(words, env=env, stdout=output, stderr=output, check=False).returncode
+        code = subprocess.run(arguments, env=env, stdout=output, stderr=output, check=False).returncode
     finally:
-        saved.unlink()
+        file.unlink()
     if code:
         raise RuntimeError(_end_of_output(home))
 
 
 def with_port(connection: dict[str, Any]) -> dict[str, Any]:
-    """Return a connection whose port stands in the field of its own, where the Test button of Airflow 3.3 needs it."""
+    """Move the port from the host to the field ``port``, because the Test button of Airflow 3.3 needs it."""
     parts = urlsplit(connection["host"])
     return connection | {"host": f"{parts.scheme}://{parts.hostname}", "port": parts.port} if parts.port else connection
 
 
 def _wait_for(url: str, process: subprocess.Popen[bytes], home: Path) -> None:
-    end = time.monotonic() + STARTS_WITHIN
+    end = time.monotonic() + START_TIMEOUT
     while process.poll() is None and time.monotonic() < end:
-        with contextlib.suppress(OSError), urllib.request.urlopen(url, timeout=10):  # noqa: S310 (our own http)
+        with contextlib.suppress(OSError), urllib.request.urlopen(url, timeout=10):  # noqa: S310 (a local URL)
             return
         time.sleep(0.2)
     raise RuntimeError(_end_of_output(home))

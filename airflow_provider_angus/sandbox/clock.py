@@ -1,4 +1,4 @@
-"""What time it is in the sandbox, and so which data exists already."""
+"""The sandbox's clock, which determines the data that exists."""
 
 from __future__ import annotations
 
@@ -6,30 +6,38 @@ from datetime import UTC, datetime, timedelta
 
 
 class Clock:
-    """The real time, until it is set. Tokens do not follow it: clients hold them against their own clock."""
+    """A clock that shows the real time until :meth:`set` stops it.
 
-    def __init__(self) -> None:
-        """Start with the real time."""
-        self._frozen: datetime | None = None
-        self._shift = timedelta(0)
+    Tokens follow the real time, because clients compare a token's expiry with their own clock.
+
+    Example::
+
+        clock = Clock()
+        clock.set(datetime(2026, 11, 21, tzinfo=UTC))
+        clock.move(timedelta(minutes=5))
+        assert clock.now() == datetime(2026, 11, 21, 0, 5, tzinfo=UTC)
+    """
+
+    _stopped_at: datetime | None = None
+    _shift = timedelta(0)
 
     def now(self) -> datetime:
-        """Return the time in the sandbox, in UTC."""
-        return (self._frozen or datetime.now(UTC)) + self._shift
+        """Return the sandbox's time, in UTC."""
+        return (self._stopped_at or datetime.now(UTC)) + self._shift
 
     def set(self, moment: datetime) -> None:
-        """Freeze the clock.
+        """Stop the clock at a moment.
 
-        :param moment: the instant it shows from now on; must have a UTC offset.
-        :raises ValueError: it has none.
+        :param moment: must have a UTC offset.
+        :raises ValueError: ``moment`` has no UTC offset.
         """
         if moment.utcoffset() is None:
-            raise ValueError(f"The clock needs a time with a UTC offset, got {moment!r}.")
-        self._frozen, self._shift = moment.astimezone(UTC), timedelta(0)
+            raise ValueError(f"moment: expected a datetime with a UTC offset, got {moment!r}.")
+        self._stopped_at, self._shift = moment.astimezone(UTC), timedelta(0)
 
     def move(self, by: timedelta) -> None:
-        """Move the clock, frozen or running.
+        """Move the clock, stopped or running.
 
-        :param by: how far; a negative one moves it back.
+        :param by: may be negative.
         """
         self._shift += by

@@ -1,6 +1,6 @@
-"""Tests of what ``make build`` has put into ``dist``.
+"""Fixtures for tests of the wheel and the sdist that ``make build`` has written to ``dist``.
 
-They run outside of any Airflow, so that the conftest.py of the other tests is not loaded.
+These tests run without Airflow, so pytest must not load the ``conftest.py`` of the other tests (``--confcutdir``).
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import tarfile
 from typing import TYPE_CHECKING
 
 import pytest
-from environments import DIST, Environment, interpreter
+from clean_environments import DIST, Environment, interpreter
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="session")
 def environment(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Environment]:
-    """The environment of an Airflow and a Python; skips where this machine has no such Python."""
+    """The environment of an Airflow and a Python. Skips the test if this Python is not installed."""
     airflow, version = request.param
     python = interpreter(version)
     if not python:
@@ -31,14 +31,14 @@ def environment(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPat
 
 @pytest.fixture(scope="session")
 def wheel() -> Path:
-    """The wheel that was built."""
+    """The path of the wheel."""
     (wheel,) = DIST.glob("*.whl")
     return wheel
 
 
 @pytest.fixture(scope="session")
 def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of the sdist that was built, unpacked."""
+    """The folder of the unpacked sdist."""
     (sdist,) = DIST.glob("*.tar.gz")
     folder = tmp_path_factory.mktemp("sdist")
     with tarfile.open(sdist) as archive:

@@ -1,4 +1,4 @@
-"""The wheel in a virtual environment with nothing but an Airflow: what it adds, what Airflow says, that it works."""
+"""The wheel in a clean virtual environment with Airflow: it adds no package, Airflow lists it, and it works."""
 
 from __future__ import annotations
 
@@ -7,60 +7,66 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from environments import ROOT, environments
+from clean_environments import ROOT, environments
 
 if TYPE_CHECKING:
-    from environments import Environment
+    from clean_environments import Environment
 
-everywhere = pytest.mark.parametrize("environment", environments(), indirect=True)
-once = pytest.mark.parametrize("environment", environments(first=True), indirect=True)
+all_environments = pytest.mark.parametrize("environment", environments(), indirect=True)
+first_environments = pytest.mark.parametrize("environment", environments(first=True), indirect=True)
 
 EXTRAS = Path(__file__).parent / "extras"
 
-#: What the command ``airflow`` does, for several command lines, each answered with a list as JSON.
+#: Runs several ``airflow providers`` commands in one process. It prints the output of each as a line of JSON.
 COMMANDS = """
 import contextlib, io, json, sys
 from airflow.__main__ import main
-for words in sys.argv[1:]:
-    sys.argv[1:] = ["providers", *words.split(), "--output", "json"]
-    with contextlib.redirect_stdout(io.StringIO()) as printed:
+for arguments in sys.argv[1:]:
+    sys.argv[1:] = ["providers", *arguments.split(), "--output", "json"]
+    with contextlib.redirect_stdout(io.StringIO()) as output:
         main()
-    print(json.dumps(json.loads(printed.getvalue())))
+    print(json.dumps(json.loads(output.getvalue())))
 """
 
-#: Tests of the sdist that are quick, some of them of pure modules and some of real runs of tasks.
-QUICK = ["test_connection.py", "test_interval.py", "test_operators.py", "sandbox/test_api.py"]
+#: Fast test files of the sdist: pure modules, the sandbox, and task runs.
+FAST_TESTS = [
+    "unit/api/test_settings.py",
+    "unit/model/test_intervals.py",
+    "unit/sandbox/test_sandbox_entities.py",
+    "tasks/test_operator_fetch.py",
+    "tasks/test_operator_interval.py",
+]
 
 
-@everywhere
-def test_installing_the_wheel_adds_nothing_else(environment: Environment, wheel: Path) -> None:
+@all_environments
+def test_wheel_adds_no_other_package(environment: Environment, wheel: Path) -> None:
     version = wheel.name.split("-")[1]
     assert environment.after == environment.before | {f"airflow-provider-angus=={version}"}
 
 
-@everywhere
-def test_airflow_shows_the_provider(environment: Environment) -> None:
-    listed, got, hooks = map(
+@all_environments
+def test_airflow_lists_the_provider(environment: Environment) -> None:
+    providers, details, hooks = map(
         json.loads,
         environment.run("python", "-c", COMMANDS, "list", "get airflow-provider-angus --full", "hooks").splitlines(),
     )
-    assert "airflow-provider-angus" in {provider["package_name"] for provider in listed}
-    assert (got[0]["package-name"], got[0]["name"]) == ("airflow-provider-angus", "Angus.ai")
+    assert "airflow-provider-angus" in {provider["package_name"] for provider in providers}
+    assert (details[0]["package-name"], details[0]["name"]) == ("airflow-provider-angus", "Angus.ai")
     (hook,) = (hook for hook in hooks if hook["connection_type"] == "angus")
     assert hook["class"] == "airflow_provider_angus.hooks.AngusHook"
 
 
-@everywhere
-def test_the_sdist_passes_its_tests_against_the_wheel(environment: Environment, source: Path) -> None:
-    # Without the package beside them, it is the wheel's that they test.
+@all_environments
+def test_sdist_tests_pass_with_the_wheel(environment: Environment, source: Path) -> None:
+    # Without this folder, the tests import the package of the wheel.
     tests = environment.copy(source, without="airflow_provider_angus") / "tests"
-    with environment.with_added("hypothesis", "pytest"):
-        environment.run("pytest", *(tests / name for name in QUICK))
+    with environment.with_packages("hypothesis", "pytest"):
+        environment.run("pytest", *(tests / name for name in FAST_TESTS))
 
 
-@once
+@first_environments
 @pytest.mark.parametrize("extra", ["openlineage", "parquet", "report", "sql"])
-def test_an_extra_installs_and_works(environment: Environment, wheel: Path, extra: str) -> None:
+def test_extra_installs_and_works(environment: Environment, wheel: Path, extra: str) -> None:
     database = ["apache-airflow-providers-sqlite"] if extra == "sql" else []
-    with environment.with_added(f"{wheel}[{extra}]", *database):
+    with environment.with_packages(f"{wheel}[{extra}]", *database):
         environment.run("python", EXTRAS / f"use_{extra}.py", ROOT / "example_dags" / "angus_weekly_report.py")

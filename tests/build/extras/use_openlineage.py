@@ -1,4 +1,4 @@
-"""What the extra ``openlineage`` is for: from which stream into which file."""
+"""The extra ``openlineage``: the lineage from a stream to a file."""
 
 import os
 

@@ -1,4 +1,4 @@
-"""What the extra ``parquet`` is for: a day in a Parquet file."""
+"""The extra ``parquet``: a day in a Parquet file."""
 
 import os
 

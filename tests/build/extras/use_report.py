@@ -1,4 +1,4 @@
-"""What the extra ``report`` is for: the picture that the example DAG draws. Its argument is the example's file."""
+"""The extra ``report``: the plot of an example DAG. Its argument is the example's file."""
 
 import os
 import runpy

@@ -1,4 +1,4 @@
-"""What the extra ``sql`` is for, with the provider of a database: a day in an SQLite table."""
+"""The extra ``sql`` with the provider of a database: a day in a SQLite table."""
 
 import json
 import os

@@ -1,0 +1,58 @@
+"""Differences between Airflow versions. The only module that checks versions or uses names outside the public API."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from airflow import __version__ as _version
+from airflow.providers.common.compat.sdk import mask_secret
+
+if TYPE_CHECKING:
+    from airflow.triggers.base import BaseTrigger
+
+#: Whether a trigger that starts a task has access to the task's DAG run: Airflow 3.3 and later.
+STARTS_FROM_TRIGGER = tuple(map(int, _version.split(".")[:2])) >= (3, 3)
+
+
+def is_asset(outlet: object) -> bool:
+    """Return whether a task's outlet is a single asset, or refers to a single asset by name or URI (Airflow 3)."""
+    from airflow.providers.common.compat.sdk import Asset
+
+    try:
+        # Not exported by airflow.sdk, although the public Asset.ref() returns it.
+        from airflow.sdk.definitions.asset import AssetRef
+    except ImportError:
+        return isinstance(outlet, Asset)
+    return isinstance(outlet, Asset | AssetRef)
+
+
+def schedule_timezone(context: Mapping[str, Any]) -> Any:
+    """Return the time zone of a DAG run's schedule, or that of its DAG; UTC if the context has neither."""
+    dag = context.get("dag")
+    timetable = getattr(dag, "timetable", None)
+    zones = (
+        getattr(timetable, "timezone", None),
+        getattr(timetable, "_timezone", None),  # Airflow 2.11's cron timetables have no public attribute
+        getattr(dag, "timezone", None),
+    )
+    return next(filter(None, zones), "UTC")
+
+
+async def amask_secret(secret: str) -> None:
+    """Mask a secret in logs without blocking the event loop. Airflow's ``mask_secret`` blocks it."""
+    try:
+        # Not exported by airflow.sdk, which exports only the blocking mask_secret.
+        from airflow.sdk.log import amask_secret as amask
+    except ImportError:
+        await asyncio.to_thread(mask_secret, secret)
+    else:
+        await amask(secret)
+
+
+def event_trigger_class() -> type[BaseTrigger]:
+    """Return the base class for triggers of asset watchers, or ``BaseTrigger`` on Airflow 2.11, which has none."""
+    from airflow.triggers import base
+
+    return getattr(base, "BaseEventTrigger", base.BaseTrigger)

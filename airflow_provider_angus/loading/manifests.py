@@ -1,0 +1,26 @@
+"""What a task reports about its rows: the extra of asset events, and the manifests that transfers return."""
+
+from typing import TypedDict
+
+
+class EventExtra(TypedDict):
+    """The extra of an asset event. Dates are ISO 8601, UTC, half-open. A list of connections has a list of streams."""
+
+    stream: str | list[str]
+    from_date: str
+    to_date: str
+    rows: int
+
+
+class SqlManifest(EventExtra):
+    """The return value of ``AngusToSqlOperator``."""
+
+    table: str
+
+
+class FileManifest(EventExtra):
+    """The return value of ``AngusToObjectStorageOperator``. ``checksum`` is ``sha256:`` and 64 hexadecimal digits."""
+
+    path: str
+    bytes: int
+    checksum: str

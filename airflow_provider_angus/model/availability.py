@@ -1,0 +1,62 @@
+"""Decide whether the data of an interval is available. Pure; poke, reschedule and deferrable mode share this rule.
+
+Available means, in this order: the interval is over and has settled; every bucket is present; the totals reach the
+minimum, if one is given. Empty buckets are present and contain zeros, so only a minimum detects a silent camera.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+
+from airflow_provider_angus.exceptions import AngusRequestError
+from airflow_provider_angus.model.buckets import Time, bucket_starts, describe_buckets
+from airflow_provider_angus.model.entities import KEY_COLUMNS, MEANS, Row, metric_columns, totals
+from airflow_provider_angus.model.intervals import Interval
+
+
+def check_minimum(minimum: Mapping[str, float] | None, metrics: Iterable[str]) -> None:
+    """Reject a minimum that no total can be compared with.
+
+    :param minimum: ``{column: number}``: the column's total over the interval must reach the number. None: no minimum.
+    :param metrics: the requested metrics, as ``check_metrics`` returns them.
+    :raises AngusRequestError: a column is not requested or does not add up, or a value is not a number.
+    """
+    if minimum is not None and not isinstance(minimum, Mapping):
+        raise AngusRequestError(f"minimum must be a dict of columns and numbers, got {minimum!r}.")
+    allowed = [column for column in metric_columns(metrics)[len(KEY_COLUMNS) :] if column not in MEANS]
+    for column, least in (minimum or {}).items():
+        if column not in allowed:
+            raise AngusRequestError(
+                f"minimum[{column!r}]: expected a requested column that adds up over an interval, one of: "
+                f"{', '.join(allowed) or 'none'}."
+            )
+        if isinstance(least, bool) or not isinstance(least, int | float) or least != least:  # noqa: PLR0124 (NaN)
+            raise AngusRequestError(f"minimum[{column!r}] must be a number, got {least!r}.")
+
+
+def unavailable_reason(
+    rows: Sequence[Row], interval: Interval, time: Time, minimum: Mapping[str, float] | None
+) -> str | None:
+    """Return None if the data of the interval is available, otherwise the reason.
+
+    :param rows: the rows that the API has for the interval, which is over and settled.
+    :param minimum: as :func:`check_minimum` accepts it.
+    """
+    if missing := missing_buckets(rows, interval, time):
+        return f"missing {describe_buckets(missing)}"
+    sums, limits = totals(rows), (minimum or {}).items()
+    low = [(column, least, sums.get(column, 0)) for column, least in limits if sums.get(column, 0) < least]
+    return "; ".join(f"{column}: expected at least {least}, got {total}" for column, least, total in low) or None
+
+
+def missing_buckets(rows: Iterable[Row], interval: Interval, time: Time) -> list[datetime]:
+    """Return the starts (UTC) of the interval's buckets that have no row.
+
+    :param rows: rows of this interval, as the API has them or cut to the interval.
+    """
+    present = {row["bucket_start"] for row in rows}
+    # A row that was cut to the interval starts later than its bucket.
+    cut = interval.start.isoformat() in present
+    starts = bucket_starts(interval, time)
+    return [start for start in starts if start.isoformat() not in present and not (cut and start < interval.start)]

@@ -1,0 +1,148 @@
+"""Find the interval ``[start, end)`` of a DAG run. Pure: Airflow's context is only a mapping here.
+
+A run without an interval is an error, because its task would succeed without data. Airflow 3 gives ``@daily`` runs an
+empty data interval, and many runs have none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Any, NamedTuple
+
+import pendulum
+
+from airflow_provider_angus.exceptions import AngusIntervalError
+
+DateLike = str | date | datetime
+Timezone = pendulum.Timezone | pendulum.FixedTimezone | str
+
+
+class Interval(NamedTuple):
+    """A half-open interval in UTC: it contains ``start`` and does not contain ``end``."""
+
+    start: datetime
+    end: datetime
+
+    def __str__(self) -> str:
+        """Return ``<start> .. <end>`` in ISO 8601, for logs."""
+        return f"{self.start.isoformat()} .. {self.end.isoformat()}"
+
+
+def explicit_interval(from_date: DateLike, to_date: DateLike) -> Interval:
+    """Return the interval between two given dates.
+
+    Each is ISO 8601 text, a datetime, a pendulum DateTime, or a date (its midnight). Without a UTC offset it is UTC,
+    like Airflow's ``ds``.
+
+    :raises AngusIntervalError: a date cannot be read, or ``to_date`` is not after ``from_date``.
+    """
+    interval = Interval(_read_date("from_date", from_date), _read_date("to_date", to_date))
+    if interval.start >= interval.end:
+        raise AngusIntervalError(f"from_date must be before to_date, got {interval}.")
+    return interval
+
+
+def check_interval_arguments(from_date: object, to_date: object, interval: object) -> None:
+    """Reject arguments that cannot make an interval in any run. The dates may be templates.
+
+    :raises AngusIntervalError: only one of the two dates is given, or ``interval`` is not a positive timedelta.
+    """
+    if (from_date is None) != (to_date is None):
+        given, missing = ("to_date", "from_date") if from_date is None else ("from_date", "to_date")
+        raise AngusIntervalError(f"{given} is given without {missing}. Give both dates or neither.")
+    if interval is not None and (not isinstance(interval, timedelta) or interval <= timedelta(0)):
+        raise AngusIntervalError(f"interval must be a positive timedelta, got {interval!r}.")
+
+
+def run_interval(
+    context: Mapping[str, Any],
+    *,
+    from_date: DateLike | None = None,
+    to_date: DateLike | None = None,
+    interval: timedelta | None = None,
+    timezone: Timezone = "UTC",
+) -> Interval:
+    """Return the interval of a DAG run, by the first of these rules that applies.
+
+    1. ``from_date`` and ``to_date``, if given.
+    2. The run's data interval, if it has one that is not empty.
+    3. With ``interval``: ``[partition_date, partition_date + interval)`` for a partitioned run, otherwise
+       ``[end - interval, end)`` with the end of the (empty) data interval, the logical date or ``run_after``.
+
+    :param context: Airflow's task context. Any of these keys may be missing: ``data_interval_start``,
+        ``data_interval_end``, ``logical_date``, ``partition_date``, ``dag_run``, ``dag``, ``run_id``.
+    :param interval: A ``timedelta`` is a number of seconds. ``pendulum.duration(days=1)`` is a calendar day in
+        ``timezone``, so that days of 23 or 25 hours neither overlap nor leave a gap.
+    :param timezone: the time zone of the schedule, for calendar durations.
+    :raises AngusIntervalError: the run has no interval and no argument gives one.
+    """
+    check_interval_arguments(from_date, to_date, interval)
+    if from_date is not None and to_date is not None:
+        return explicit_interval(from_date, to_date)
+    start, end = context.get("data_interval_start"), context.get("data_interval_end")
+    if start is not None and end is not None and start < end:
+        return Interval(_to_utc(start), _to_utc(end))
+    partition_date = context.get("partition_date")
+    run_after = getattr(context.get("dag_run"), "run_after", None)
+    anchor = end or context.get("logical_date") or run_after
+    if interval is not None and partition_date is not None:
+        return Interval(_to_utc(partition_date), _shift(partition_date, interval, +1, timezone))
+    if interval is not None and anchor is not None:
+        return Interval(_shift(anchor, interval, -1, timezone), _to_utc(anchor))
+    found = "no data interval" if start is None else f"an empty data interval ({start} .. {end})"
+    if partition_date is not None:
+        found = f"a partition date ({partition_date}) and no data interval"
+    dag_id = getattr(context.get("dag"), "dag_id", "?")
+    raise AngusIntervalError(
+        f"DAG run {context.get('run_id', '?')!r} of {dag_id!r} has {found}, so the rows to fetch cannot be determined. "
+        "Schedule the DAG with CronDataIntervalTimetable or DeltaDataIntervalTimetable, or pass "
+        "interval=timedelta(...) (the length of each run), or pass from_date and to_date."
+    )
+
+
+def _read_date(name: str, value: DateLike) -> datetime:
+    try:
+        # Stricter than pendulum.parse, which reads "12:00" and "now" as today.
+        moment = datetime.fromisoformat(value.strip()) if isinstance(value, str) else value
+    except ValueError as error:
+        raise AngusIntervalError(
+            f"{name}={value!r} is not an ISO 8601 date. If it is a template, this run lacks the value. "
+            "Pass interval=timedelta(...) for such runs."
+        ) from error
+    if not isinstance(moment, date):
+        raise AngusIntervalError(f"{name} must be a date, a datetime or ISO 8601 text, got {value!r}.")
+    try:
+        return _to_utc(moment if isinstance(moment, datetime) else datetime.combine(moment, time()))
+    except OverflowError as error:
+        raise AngusIntervalError(f"{name}={value!r} is outside the years 1 to 9999 in UTC.") from error
+
+
+def _to_utc(moment: datetime) -> datetime:
+    utc = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
+    # A plain datetime: pendulum's arithmetic drops a time zone that is not its own.
+    return datetime.combine(utc.date(), utc.time(), UTC)
+
+
+def _shift(moment: datetime, interval: timedelta, sign: int, timezone: Timezone) -> datetime:
+    if not isinstance(interval, pendulum.Duration):
+        return _to_utc(moment) + sign * interval
+    local = pendulum.instance(_to_utc(moment)).in_timezone(timezone)
+    shifted = local.add(
+        years=sign * interval.years,
+        months=sign * interval.months,
+        days=sign * (7 * interval.weeks + interval.remaining_days),
+        hours=sign * interval.hours,
+        minutes=sign * interval.minutes,
+        seconds=sign * interval.remaining_seconds,
+        microseconds=sign * interval.microseconds,
+    )
+    if local == _day_start(local) and not interval.seconds and not interval.microseconds:
+        # If daylight saving skips midnight, the day starts later. Whole days go from day start to day start.
+        shifted = _day_start(shifted)
+    return _to_utc(shifted)
+
+
+def _day_start(local: pendulum.DateTime) -> pendulum.DateTime:
+    # Not start_of("day"), which returns an instant of the day before if midnight is skipped.
+    return pendulum.datetime(local.year, local.month, local.day, tz=local.timezone or "UTC")

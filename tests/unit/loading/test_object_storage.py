@@ -1,0 +1,207 @@
+"""Atomic writes: to a disk, to an object store, and to a store without atomic uploads."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import stat
+import time
+import uuid
+from typing import IO, TYPE_CHECKING, Any
+
+import pytest
+from airflow_runs import AIRFLOW_3
+from fsspec.implementations.memory import MemoryFileSystem
+
+from airflow_provider_angus.exceptions import AngusStorageError, AngusTargetError
+from airflow_provider_angus.loading.object_storage import STALE_AFTER, resolve_path, write_atomically
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from airflow.providers.common.compat.sdk import ObjectStoragePath
+
+
+class Store(MemoryFileSystem):
+    """A store that records uploads and moves."""
+
+    cachable = False
+    store: dict[str, Any] = {}  # noqa: RUF012 (fsspec shares it between instances)
+    pseudo_dirs = [""]  # noqa: RUF012 (fsspec shares it between instances)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.operations: list[tuple[str, str]] = []
+
+    def put_file(self, lpath: str, rpath: str, **kwargs: Any) -> None:
+        self.operations.append(("put", rpath))
+        super().put_file(lpath, rpath, **kwargs)
+
+    def mv(self, path1: str, path2: str, **kwargs: Any) -> None:
+        self.operations.append(("move", path2))
+        super().mv(path1, path2, **kwargs)
+
+
+@pytest.fixture
+def store() -> Iterator[Store]:
+    Store.store.clear()
+    yield Store()
+    Store.store.clear()
+
+
+def path_in(store: Store, scheme: str) -> ObjectStoragePath:
+    if AIRFLOW_3:
+        from airflow.sdk.io import attach
+    else:
+        from airflow.io import _register_filesystems
+        from airflow.io.store import attach
+
+        # A store's provider would register it.
+        _register_filesystems()[scheme] = lambda *_: store
+    # Airflow caches stores by scheme and connection.
+    conn_id = f"tests_{uuid.uuid4().hex}"
+    attach(scheme, conn_id=conn_id, fs=store)  # noqa: AIR311 (Airflow 2 has no other function)
+    return resolve_path(f"{scheme}://bucket/shop/day.csv", conn_id)
+
+
+def write(file: IO[bytes]) -> None:
+    file.write(b"whole")
+
+
+def write_part(file: IO[bytes]) -> None:
+    file.write(b"ha")
+    file.flush()
+    raise AngusStorageError("No more.")
+
+
+# On a disk
+
+
+def test_disk_file_is_replaced_atomically(tmp_path: Path) -> None:
+    """A reader of the old file keeps the old content."""
+    target = tmp_path / "day.csv"
+    target.write_text("old")
+    with target.open() as reader:
+        written = write_atomically(resolve_path(str(target), None), write)
+        assert reader.read() == "old"
+    assert target.read_text() == "whole"
+    assert written == (5, f"sha256:{hashlib.sha256(b'whole').hexdigest()}")
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_disk_file_does_not_exist_before_it_is_complete(tmp_path: Path) -> None:
+    target = tmp_path / "day.csv"
+
+    def write_and_check(file: IO[bytes]) -> None:
+        write(file)
+        file.flush()
+        assert not target.exists()
+
+    write_atomically(resolve_path(f"file://{target}", None), write_and_check)
+    assert target.exists()
+
+
+def test_disk_failed_write_keeps_the_old_file_only(tmp_path: Path) -> None:
+    target = tmp_path / "day.csv"
+    target.write_text("old")
+    with pytest.raises(AngusStorageError, match="No more"):
+        write_atomically(resolve_path(str(target), None), write_part)
+    assert (list(tmp_path.iterdir()), target.read_text()) == ([target], "old")
+
+
+def test_disk_file_has_the_permissions_of_the_umask(tmp_path: Path) -> None:
+    target, umask = tmp_path / "day.csv", os.umask(0o022)
+    try:
+        write_atomically(resolve_path(str(target), None), write)
+    finally:
+        os.umask(umask)
+    assert stat.S_IMODE(target.stat().st_mode) == 0o644
+
+
+def test_disk_stale_temporary_files_are_removed(tmp_path: Path) -> None:
+    """Recent temporary files and those of other targets stay."""
+    names = (".[day].csv.0123.part", ".[day].csv.4567.part", ".d.csv.89ab.part")
+    old, new, other = (tmp_path / name for name in names)
+    for path in (old, new, other):
+        path.touch()
+    for path in (old, other):
+        os.utime(path, (0, time.time() - STALE_AFTER - 60))
+    write_atomically(resolve_path(str(tmp_path / "[day].csv"), None), write)
+    assert {path.name for path in tmp_path.iterdir()} == {"[day].csv", new.name, other.name}
+
+
+# In a store
+
+
+def test_object_store_receives_one_upload(store: Store) -> None:
+    path = path_in(store, "s3")
+    written = write_atomically(path, write)
+    assert store.operations == [("put", path.path)]
+    assert store.cat_file(path.path) == b"whole"
+    assert written.size == 5
+
+
+def test_object_store_is_empty_before_file_is_complete(store: Store) -> None:
+    def write_and_check(file: IO[bytes]) -> None:
+        write(file)
+        file.flush()
+        assert store.find("/") == []
+
+    write_atomically(path_in(store, "s3"), write_and_check)
+    assert len(store.find("/")) == 1
+
+
+def test_object_store_failed_write_uploads_nothing(store: Store) -> None:
+    with pytest.raises(AngusStorageError):
+        write_atomically(path_in(store, "gs"), write_part)
+    assert (store.operations, store.find("/")) == ([], [])
+
+
+def test_other_store_receives_temporary_file_and_move(store: Store) -> None:
+    path = path_in(store, "sftp")
+    write_atomically(path, write)
+    assert [operation for operation, _ in store.operations] == ["put", "move"]
+    assert store.operations[0][1].rpartition("/")[0] == path.path.rpartition("/")[0]
+    assert [name.rpartition("/")[2] for name in store.find("/")] == ["day.csv"]
+
+
+def test_other_store_failed_move_leaves_no_file(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError("not here")
+
+    monkeypatch.setattr(store, "mv", refuse)
+    with pytest.raises(AngusStorageError, match="day.csv could not be written: not here"):
+        write_atomically(path_in(store, "sftp"), write)
+    assert store.find("/") == []
+
+
+def test_store_library_error_becomes_storage_error(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    class LibraryError(Exception):
+        pass
+
+    def fail(*_: object, **__: object) -> None:
+        raise LibraryError("Could not connect")
+
+    monkeypatch.setattr(store, "put_file", fail)
+    message = "bucket/shop/day.csv could not be written: Could not connect. Existing data is unchanged."
+    with pytest.raises(AngusStorageError, match=message) as raised:
+        write_atomically(path_in(store, "s3"), write)
+    assert isinstance(raised.value.__cause__, LibraryError)
+
+
+# resolve_path
+
+
+def test_resolve_path_prefers_the_connection_in_the_url(store: Store) -> None:
+    separate = path_in(store, "s3")
+    conn_id = re.findall(r"tests_\w+", str(separate))[0]
+    in_url = resolve_path(f"s3://{conn_id}@bucket/shop/day.csv", None)
+    both = resolve_path(f"s3://{conn_id}@bucket/shop/day.csv", "another")
+    assert separate.fs is in_url.fs is both.fs is store
+
+
+def test_resolve_path_unknown_scheme_is_rejected() -> None:
+    with pytest.raises(AngusTargetError, match="unknown://bucket/day.csv cannot be written: .*provider installed"):
+        resolve_path("unknown://bucket/day.csv", None)

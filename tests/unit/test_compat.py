@@ -1,0 +1,117 @@
+"""Each name outside Airflow's public API that ``_compat.py`` uses still exists, or the test fails."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from datetime import UTC, datetime, timedelta
+from importlib import import_module
+from types import SimpleNamespace
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+from airflow.providers.common.compat.sdk import DAG, Asset, redact
+from airflow.timetables.interval import CronDataIntervalTimetable, DeltaDataIntervalTimetable
+from airflow.triggers import base
+from airflow_runs import AIRFLOW_3, airflow_version, only_airflow_3
+
+from airflow_provider_angus._compat import (
+    STARTS_FROM_TRIGGER,
+    amask_secret,
+    event_trigger_class,
+    is_asset,
+    schedule_timezone,
+)
+
+PARIS = "Europe/Paris"
+
+# schedule_timezone
+
+
+@pytest.mark.parametrize(
+    ("timetable", "dag_timezone"),
+    [
+        (SimpleNamespace(timezone=PARIS), "UTC"),
+        (SimpleNamespace(_timezone=PARIS), "UTC"),
+        (SimpleNamespace(timezone=PARIS, _timezone="UTC"), "UTC"),
+        (SimpleNamespace(timezone=None, _timezone=None), PARIS),
+        (SimpleNamespace(), PARIS),
+        (None, PARIS),
+    ],
+    ids=["public", "private", "both", "empty", "no timezone", "no timetable"],
+)
+def test_schedule_timezone_is_timetables_or_dags(timetable: Any, dag_timezone: str) -> None:
+    dag = SimpleNamespace(timetable=timetable, timezone=dag_timezone)
+    assert schedule_timezone({"dag": dag}) == PARIS
+
+
+@pytest.mark.parametrize("context", [{}, {"dag": None}, {"dag": SimpleNamespace()}])
+def test_schedule_timezone_without_dag_is_utc(context: dict[str, Any]) -> None:
+    assert schedule_timezone(context) == "UTC"
+
+
+@pytest.mark.parametrize("timezone", [PARIS, ZoneInfo(PARIS)], ids=["text", "ZoneInfo"])
+def test_schedule_timezone_reads_private_name_of_cron_timetable(timezone: Any) -> None:
+    timetable = CronDataIntervalTimetable("@daily", timezone=timezone)
+    with DAG("paris", schedule=timetable, start_date=datetime(2026, 1, 1, tzinfo=UTC)) as dag:
+        assert str(schedule_timezone({"dag": dag})) == PARIS
+    assert timetable._timezone == schedule_timezone({"dag": dag})  # noqa: SLF001 (the name that _compat.py reads)
+
+
+@pytest.mark.parametrize("schedule", ["@daily", DeltaDataIntervalTimetable(timedelta(days=1))], ids=["cron", "delta"])
+def test_schedule_timezone_of_start_date_applies_to_schedule(schedule: Any) -> None:
+    with DAG("paris", schedule=schedule, start_date=datetime(2026, 1, 1, tzinfo=ZoneInfo(PARIS))) as dag:
+        assert schedule_timezone({"dag": dag}).name == PARIS
+
+
+# is_asset
+
+
+def test_is_asset_single_asset_is_true() -> None:
+    assert is_asset(Asset(uri="angus://shop/entities"))
+
+
+@pytest.mark.parametrize("outlet", [None, "angus://shop/entities", {"uri": "angus://shop/entities"}, object()])
+def test_is_asset_other_object_is_false(outlet: object) -> None:
+    assert not is_asset(outlet)
+
+
+@only_airflow_3
+@pytest.mark.parametrize("arguments", [{"name": "shop"}, {"uri": "angus://shop/entities"}], ids=["name", "uri"])
+def test_is_asset_reference_is_true(arguments: dict[str, str]) -> None:
+    reference = Asset.ref(**arguments)
+    assert is_asset(reference)
+    assert isinstance(reference, import_module("airflow.sdk.definitions.asset").AssetRef)
+
+
+@only_airflow_3
+def test_is_asset_group_or_alias_is_false() -> None:
+    from airflow.sdk import AssetAlias
+
+    shop = Asset(uri="angus://shop/entities")
+    assert [is_asset(outlet) for outlet in (AssetAlias("shops"), shop | shop, shop & shop)] == [False] * 3
+
+
+# amask_secret, event_trigger_class, STARTS_FROM_TRIGGER
+
+
+def test_amask_secret_masks_secret_in_logs() -> None:
+    asyncio.run(amask_secret("b8d1-secret-5c1e"))
+    assert redact("token b8d1-secret-5c1e") == "token ***"
+
+
+@only_airflow_3
+def test_amask_secret_exists_in_airflow() -> None:
+    assert inspect.iscoroutinefunction(import_module("airflow.sdk.log").amask_secret)
+
+
+def test_event_trigger_class_is_base_event_trigger() -> None:
+    """Airflow 2 has no asset watchers."""
+    assert event_trigger_class().__name__ == ("BaseEventTrigger" if AIRFLOW_3 else "BaseTrigger")
+    assert issubclass(event_trigger_class(), base.BaseTrigger)
+
+
+def test_starts_from_trigger_is_true_since_3_3() -> None:
+    major, minor = map(int, airflow_version.split(".")[:2])
+    assert STARTS_FROM_TRIGGER is ((major, minor) >= (3, 3))

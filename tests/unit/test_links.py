@@ -1,0 +1,47 @@
+"""AngusConsoleLink: the button of a task that opens the Angus console of its connection."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from airflow_runs import AIRFLOW_3
+from sensors import wait
+from transfers import fetch
+
+if TYPE_CHECKING:
+    from airflow_provider_angus.sandbox import Sandbox
+
+
+def links_of(task: Any) -> dict[str, str]:
+    """Return the URLs of a task's links by their names."""
+    return {link.name: link.get_link(task, ti_key=None) for link in task.operator_extra_links}
+
+
+@pytest.mark.parametrize("conn_id", ["angus_default", ["angus_default", "another"]])
+@pytest.mark.usefixtures("connection")
+def test_link_opens_console_of_first_connection(conn_id: str | list[str], sandbox: Sandbox) -> None:
+    assert links_of(fetch(angus_conn_id=conn_id)) == {"Angus console": sandbox.url}
+    assert sandbox.count() == 0
+
+
+@pytest.mark.parametrize("conn_id", ["missing", "{{ params.shop }}"])
+def test_link_without_readable_connection_opens_default_console(conn_id: str) -> None:
+    """Airflow 2 calls the link in the web server, which may lack the connection and does not render templates."""
+    assert links_of(wait(angus_conn_id=conn_id)) == {"Angus console": "https://console.angus.ai"}
+
+
+@pytest.mark.usefixtures("airflow")
+def test_link_survives_serialization_of_the_dag(monkeypatch: pytest.MonkeyPatch) -> None:
+    if AIRFLOW_3:
+        from airflow.serialization.serialized_objects import DagSerialization as Serialization
+    else:
+        from airflow.serialization.serialized_objects import SerializedDAG as Serialization
+    from airflow.providers.common.compat.sdk import DAG
+
+    with DAG("linked", schedule=None) as dag:
+        fetch()
+    # The API server loads links. The scheduler does not, and sets this for its process.
+    monkeypatch.setattr(Serialization, "_load_operator_extra_links", True)
+    task = Serialization.from_dict(Serialization.to_dict(dag)).get_task("fetch")
+    assert [link.name for link in task.operator_extra_links] == ["Angus console"]
