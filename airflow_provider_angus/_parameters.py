@@ -50,8 +50,6 @@ class EntitiesParametersMixin:
     def get_interval(self, context: Mapping[str, Any]) -> Interval:
         """Return the interval of a DAG run, after checking the rendered parameters.
 
-        :param context: Airflow's task context.
-        :returns: half-open, UTC.
         :raises AngusRequestError: metrics or time are invalid.
         :raises AngusIntervalError: the run has no interval.
         """

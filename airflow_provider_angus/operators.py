@@ -102,7 +102,8 @@ class AngusEntitiesOperator(EntitiesParametersMixin, BaseOperator):
             if self.do_xcom_push:
                 context["ti"].xcom_push(key="return_value", value=result)
             raise fetch.error()
-        self._attach_asset_extra(context, extra)
+        for outlet in filter(is_asset, self.outlets):
+            context["outlet_events"][outlet].extra = cast("dict[str, Any]", extra)
         return result
 
     def _create_fetch(self, interval: Interval, **arguments: Any) -> MultiStreamFetch:
@@ -130,11 +131,6 @@ class AngusEntitiesOperator(EntitiesParametersMixin, BaseOperator):
             "to_date": fetch.interval.end.isoformat(),
             "rows": sum(fetch.row_counts.values()),
         }
-
-    def _attach_asset_extra(self, context: Context, extra: EventExtra) -> None:
-        for outlet in self.outlets:
-            if is_asset(outlet):
-                context["outlet_events"][outlet].extra = cast("dict[str, Any]", extra)
 
     def _conn_ids(self) -> list[str]:
         conn_ids = [self.angus_conn_id] if isinstance(self.angus_conn_id, str) else list(self.angus_conn_id)

@@ -61,11 +61,7 @@ class AngusEntitiesSensor(EntitiesParametersMixin, BaseSensorOperator):
     Example::
 
         wait_for_day = AngusEntitiesSensor(
-            task_id="wait_for_day",
-            metrics="passing_by",
-            time="by_hour",
-            minimum={"passing_by": 1},
-            deferrable=True,
+            task_id="wait_for_day", metrics="passing_by", time="by_hour", minimum={"passing_by": 1}, deferrable=True
         )
     """
 
@@ -231,15 +227,12 @@ class AngusEntitiesSensor(EntitiesParametersMixin, BaseSensorOperator):
         def as_text(date: DateLike | None) -> str | None:
             return date if date is None or isinstance(date, str) else date.isoformat()
 
+        interval = self.interval.total_seconds() if self.interval else None
+        dates = {"from_date": as_text(self.from_date), "to_date": as_text(self.to_date), "interval": interval}
         self.start_from_trigger = True
         self.start_trigger_args = StartTriggerArgs(
             trigger_cls=f"{AngusEntitiesTrigger.__module__}.{AngusEntitiesTrigger.__name__}",
-            trigger_kwargs=self._trigger_arguments()
-            | {
-                "from_date": as_text(self.from_date),
-                "to_date": as_text(self.to_date),
-                "interval": self.interval.total_seconds() if self.interval else None,
-            },
+            trigger_kwargs=self._trigger_arguments() | dates,
             next_method=self.execute_complete.__name__,
             timeout=timedelta(seconds=self.timeout + TIMEOUT_MARGIN),
         )
