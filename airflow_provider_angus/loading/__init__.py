@@ -1,1 +1,1 @@
-"""Where rows go: several streams at a time, into files of any object store and tables of any SQL database."""
+"""Fetch several streams concurrently, and load them into files of any object store or tables of any SQL database."""

@@ -1,4 +1,4 @@
-"""What a task reports about its rows: the extra of asset events, and the manifests that transfers return."""
+"""The shapes that a task reports: the extra of asset events, and the manifests that transfers return."""
 
 from typing import TypedDict
 

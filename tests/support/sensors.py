@@ -1,4 +1,4 @@
-"""What tests of the sensor and its triggers share: the sandbox's clock times and changes at a given request."""
+"""Helpers for tests of the sensor and its triggers: clock times of the sandbox, and changes at a given request."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What tests of operators and transfers share: tasks that load a day, and readers of what they loaded."""
+"""Helpers for tests of operators and transfers: tasks that load a day, and readers of the loaded rows."""
 
 from __future__ import annotations
 
