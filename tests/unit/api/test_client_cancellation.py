@@ -128,8 +128,15 @@ sys.stdin.readline()
 """
 
 
-@pytest.mark.parametrize("last_line", ["read.close()", "raise SystemExit", "sys.exit(client.close())"])
-@pytest.mark.parametrize("server", ["silent", "slow"])
+@pytest.mark.parametrize(
+    ("server", "last_line"),
+    [
+        ("silent", "read.close()"),
+        ("silent", "raise SystemExit"),
+        ("slow", "raise SystemExit"),
+        ("slow", "sys.exit(client.close())"),
+    ],
+)
 def test_cancelled_pages_do_not_keep_the_process_alive(
     server: str, last_line: str, paged_sandbox: PagedSandbox
 ) -> None:
