@@ -43,8 +43,8 @@ ui: $(AIRFLOW_3)/installed
 
 setup: $(AIRFLOW_3)/tested $(if $(PYTHON_FOR_2),$(AIRFLOW_2)/tested) $(BUILD)/installed
 
-# Run both versions in parallel, with two processes each: many tests wait.
-TESTS := -m pytest --numprocesses 2 --dist loadfile
+# Run both versions in parallel. The longer tests on Airflow 3 run in three processes: many of them wait.
+TESTS := -m pytest --numprocesses 3 --dist worksteal
 BOTH = +$(MAKE) --jobs=2 --output-sync=target $(@:%=%-airflow-3) $(@:%=%-airflow-2.11)
 
 test:
@@ -63,7 +63,7 @@ ifneq ($(PYTHON_FOR_2),)
 # api, model and sandbox import no Airflow (make check), and both constraints pin the same libraries for them. Their
 # tests run once, on Airflow 3.
 test-airflow-2.11: $(AIRFLOW_2)/tested
-	$(AIRFLOW_2)/bin/python $(TESTS) $(foreach folder,api model sandbox,--ignore tests/unit/$(folder))
+	$(AIRFLOW_2)/bin/python -m pytest $(foreach folder,api model sandbox,--ignore tests/unit/$(folder))
 
 e2e-airflow-2.11: $(AIRFLOW_2)/tested $(CHROMIUM)
 	$(AIRFLOW_2)/bin/python -m pytest tests/system

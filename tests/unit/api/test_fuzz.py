@@ -29,7 +29,7 @@ def test_clients_valid_pages_are_their_rows(target: FuzzTarget) -> None:
     assert rows[0]["bucket_start"] == DAYS.start.isoformat()
 
 
-@settings(max_examples=500, suppress_health_check=list(HealthCheck))
+@settings(max_examples=250, suppress_health_check=list(HealthCheck))
 @given(first=st.none() | replies(), second=st.none() | replies())
 def test_clients_any_reply_is_rows_or_our_error(target: FuzzTarget, first: Reply | None, second: Reply | None) -> None:
     target.check(first, second)
