@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook, mask_secret
 
 from airflow_provider_angus._compat import amask_secret
+from airflow_provider_angus._connections import check_connection, missing_connection
 from airflow_provider_angus._provider_info import CONNECTION_FIELD_BEHAVIOUR, CONNECTION_FIELDS
-from airflow_provider_angus.exceptions import AngusAuthError, AngusError
+from airflow_provider_angus.exceptions import AngusError
 from airflow_provider_angus.model.buckets import Time
 from airflow_provider_angus.model.entities import Row
 from airflow_provider_angus.model.intervals import DateLike, Interval, explicit_interval
@@ -104,7 +105,8 @@ class AngusHook(BaseHook):
         try:
             connection = await get_async_connection(self.angus_conn_id, hook=self)
         except AirflowNotFoundException as error:
-            raise self._not_found() from error
+            raise missing_connection(self.angus_conn_id) from error
+        check_connection(self.angus_conn_id, connection)
         settings = self._read_settings(connection, await get_async_extra_dejson(connection))
         for value in settings.masked_values:
             await amask_secret(value)
@@ -245,21 +247,19 @@ class AngusHook(BaseHook):
         try:
             connection = self.get_connection(self.angus_conn_id)
         except AirflowNotFoundException as error:
-            raise self._not_found() from error
+            raise missing_connection(self.angus_conn_id) from error
+        check_connection(self.angus_conn_id, connection)
         settings = self._read_settings(connection, connection.extra_dejson)
         for value in settings.masked_values:
             mask_secret(value)
         return settings
 
-    def _read_settings(self, connection: Any, extra: object) -> Settings:
+    def _read_settings(self, connection: Any, extra: dict[str, Any]) -> Settings:
         from airflow_provider_angus.api.settings import read_settings
 
         given = {} if self.concurrency is None else {"concurrency": self.concurrency}
-        return read_settings(connection, (extra if isinstance(extra, dict) else {}) | given)
+        return read_settings(connection, extra | given)
 
     def _client_arguments(self) -> dict[str, Any]:
         arguments = {"retry_policy": self.retry_policy, "tokens": self.tokens}
         return {name: value for name, value in arguments.items() if value is not None}
-
-    def _not_found(self) -> AngusAuthError:
-        return AngusAuthError(f"Connection {self.angus_conn_id!r} does not exist. Create it with the type Angus.ai.")
