@@ -1,4 +1,4 @@
-"""Waits between the checks of a trigger."""
+"""Waits between the checks of a sensor and of a trigger."""
 
 from __future__ import annotations
 
@@ -6,8 +6,32 @@ import asyncio
 import random
 from datetime import UTC, datetime, timedelta
 
+from airflow_provider_angus.exceptions import AngusError, AngusUnavailableError
+from airflow_provider_angus.model.json_arguments import LONGEST
+
+#: The longest wait that a ``Retry-After`` of the API causes.
+MAX_RETRY_AFTER = timedelta(hours=1)
+
 _MAX_EXPONENT = 30
 _MAX_JITTER = 0.1
+
+
+def later(moment: datetime, wait: timedelta | float) -> datetime:
+    """Return a moment plus a wait, at most the last moment of the year 9999.
+
+    :param wait: A ``timedelta`` or seconds.
+    """
+    try:
+        # Not moment + wait: the months of a pendulum duration would be calendar months.
+        return moment + timedelta(seconds=wait.total_seconds() if isinstance(wait, timedelta) else wait)
+    except OverflowError:
+        return datetime.max.replace(tzinfo=UTC)
+
+
+def retry_time(error: AngusError) -> datetime | None:
+    """Return the moment until which the API asked to wait with ``Retry-After``, at most an hour from now, or None."""
+    seconds = error.retry_after if isinstance(error, AngusUnavailableError) else None
+    return None if seconds is None else later(datetime.now(UTC), min(seconds, MAX_RETRY_AFTER.total_seconds()))
 
 
 def jitter(seconds: float) -> float:
@@ -20,11 +44,27 @@ def wait_after(checks: int, poke_interval: float, *, exponential_backoff: bool, 
 
     :param checks: the number of checks so far. At least 1.
     :param poke_interval: Seconds. With ``exponential_backoff`` it doubles with each check, up to ``max_wait`` seconds.
+    :returns: at most :data:`~airflow_provider_angus.model.json_arguments.LONGEST`.
     """
     exponent = min(checks - 1, _MAX_EXPONENT) if exponential_backoff else 0
     seconds = poke_interval * 2**exponent
     seconds += jitter(seconds)
-    return timedelta(seconds=seconds if max_wait is None else min(seconds, max_wait))
+    longest = LONGEST.total_seconds()
+    return timedelta(seconds=min(seconds, longest if max_wait is None else min(max_wait, longest)))
+
+
+def next_check(
+    checks: int,
+    poke_interval: float,
+    *,
+    exponential_backoff: bool = True,
+    max_wait: float | None = None,
+    retry_at: datetime | None = None,
+) -> datetime:
+    """Return the moment of the next check: after :func:`wait_after` from now, and not before ``retry_at``."""
+    wait = wait_after(checks, poke_interval, exponential_backoff=exponential_backoff, max_wait=max_wait)
+    moment = later(datetime.now(UTC), wait)
+    return max(moment, later(retry_at, jitter(poke_interval))) if retry_at else moment
 
 
 async def sleep_until(wake: datetime, deadline: datetime | None = None, *, max_sleep: float = 3600.0) -> bool:

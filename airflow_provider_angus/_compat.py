@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from airflow import __version__ as _version
 from airflow.providers.common.compat.sdk import mask_secret
 
 if TYPE_CHECKING:
+    from airflow.sdk import RetryPolicy
     from airflow.triggers.base import BaseTrigger
 
+_AIRFLOW_3_3 = tuple(map(int, _version.split(".")[:2])) >= (3, 3)
+
 #: Whether a trigger that starts a task has access to the task's DAG run: Airflow 3.3 and later.
-STARTS_FROM_TRIGGER = tuple(map(int, _version.split(".")[:2])) >= (3, 3)
+STARTS_FROM_TRIGGER = _AIRFLOW_3_3
+
+#: Whether tasks have a ``retry_policy``: Airflow 3.3 and later.
+HAS_RETRY_POLICIES = _AIRFLOW_3_3
 
 
 def is_asset(outlet: object) -> bool:
@@ -56,3 +62,12 @@ def event_trigger_class() -> type[BaseTrigger]:
     from airflow.triggers import base
 
     return getattr(base, "BaseEventTrigger", base.BaseTrigger)
+
+
+def retry_policy_class() -> type[RetryPolicy]:
+    """Return the base class for retry policies of tasks, or ``object`` before Airflow 3.3, which has none."""
+    if not HAS_RETRY_POLICIES:
+        return cast("type[RetryPolicy]", object)
+    from airflow.sdk import RetryPolicy
+
+    return RetryPolicy

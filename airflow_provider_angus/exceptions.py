@@ -7,10 +7,10 @@ shortened) and the fix. The underlying error is kept as ``__cause__``.
     |- AngusUnavailableError    network failure, time-out, 408, 429 or 5xx       retried
     |- AngusResponseError       a response that the API does not document        retried
     |- AngusStorageError        a disk, store or database failed                 retried
-    |- AngusTargetError         the file or table cannot take the rows           fails at once
-    |  `- AngusRowError         ... those of one stream                          fails at once
+    |- AngusTargetError         no such table, bucket or right                   fails at once
+    |  `- AngusRowError         the table cannot take the rows of one stream     fails at once
     |- AngusRequestError        the request is wrong and stays wrong             fails at once
-    |- AngusAuthError           credentials refused, connection incomplete       fails at once
+    |- AngusAuthError           credentials refused, connection unusable, TLS    fails at once
     `- AngusIntervalError       the DAG run has no data interval                 fails at once
 """
 
@@ -62,19 +62,19 @@ class AngusStorageError(AngusError):
 
 
 class AngusTargetError(AngusError, AirflowFailException):
-    """The file or table cannot take the rows: an unknown format, a missing column, an invalid name."""
+    """The file or table cannot take the rows: no such bucket, column or right, an unknown format, an invalid name."""
 
 
 class AngusRowError(AngusTargetError):
-    """The table cannot take the rows of one stream; it may take the rows of other streams."""
+    """The table cannot take the rows of one stream (text too long, no partition); it may take those of others."""
 
 
 class AngusRequestError(AngusError, AirflowFailException):
-    """The request is wrong (unknown metric, status 400). A retry cannot help."""
+    """A parameter or the request is wrong (unknown metric, status 400). A retry cannot help."""
 
 
 class AngusAuthError(AngusError, AirflowFailException):
-    """The API refused the credentials, or the connection is missing, incomplete or unusable."""
+    """The API refused the credentials, or the connection is missing, incomplete or unusable, or TLS is not trusted."""
 
 
 class AngusIntervalError(AngusError, AirflowFailException):

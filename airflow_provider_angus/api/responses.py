@@ -27,8 +27,11 @@ def raise_if_unavailable(request: Request, response: Response) -> None:
     status, overloaded = response.status, {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS}
     if status in overloaded or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         hint = f" {request.hint}" if status == HTTPStatus.GATEWAY_TIMEOUT and request.hint else ""
+        retry_after = _retry_after(response)
+        if retry_after is not None and retry_after > 0:
+            hint += f" The API asks to retry after {retry_after:.0f} s."
         raise AngusUnavailableError(
-            f"{request}: status {status}: {error_message(response)}{hint}", retry_after=_retry_after(response)
+            f"{request}: status {status}: {error_message(response)}{hint}", retry_after=retry_after
         )
 
 

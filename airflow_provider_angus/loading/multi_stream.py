@@ -11,7 +11,13 @@ from dataclasses import KW_ONLY, dataclass
 from datetime import timedelta
 from typing import NamedTuple
 
-from airflow_provider_angus.exceptions import AngusAuthError, AngusError, AngusResponseError, is_retryable
+from airflow_provider_angus.exceptions import (
+    AngusAuthError,
+    AngusError,
+    AngusResponseError,
+    AngusUnavailableError,
+    is_retryable,
+)
 from airflow_provider_angus.hooks import AngusHook
 from airflow_provider_angus.loading.row_buffer import RowBuffer
 from airflow_provider_angus.model.availability import missing_buckets
@@ -88,12 +94,14 @@ class MultiStreamFetch:
         self._record_failure(AngusHook(stream_rows.conn_id), error)
 
     def error(self) -> AngusError:
-        """Return one error that names all failures. It is retryable if a failure is retryable."""
+        """Return one error that names all failures. It is retryable if a failure is, after the longest asked wait."""
         failures = list(self.failures.values())
-        first = next(filter(is_retryable, failures), failures[0])
+        first = max(failures, key=lambda failure: (is_retryable(failure), getattr(failure, "retry_after", None) or 0.0))
         details = "".join(f"\n- {conn_id}: {error}" for conn_id, error in self.failures.items())
         error = type(first)(f"{len(failures)} of {len(self.conn_ids)} streams failed:{details}")
         error.__cause__ = first
+        if isinstance(first, AngusUnavailableError) and isinstance(error, AngusUnavailableError):
+            error.retry_after = first.retry_after
         return error
 
     def _fetch_concurrently(self) -> Iterator[StreamRows]:

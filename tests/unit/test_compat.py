@@ -11,16 +11,18 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from airflow.providers.common.compat.sdk import DAG, Asset, redact
+from airflow.providers.common.compat.sdk import DAG, Asset, BaseOperator, redact
 from airflow.timetables.interval import CronDataIntervalTimetable, DeltaDataIntervalTimetable
 from airflow.triggers import base
 from airflow_runs import AIRFLOW_3, airflow_version, only_airflow_3
 
 from airflow_provider_angus._compat import (
+    HAS_RETRY_POLICIES,
     STARTS_FROM_TRIGGER,
     amask_secret,
     event_trigger_class,
     is_asset,
+    retry_policy_class,
     schedule_timezone,
 )
 
@@ -93,7 +95,7 @@ def test_is_asset_group_or_alias_is_false() -> None:
     assert [is_asset(outlet) for outlet in (AssetAlias("shops"), shop | shop, shop & shop)] == [False] * 3
 
 
-# amask_secret, event_trigger_class, STARTS_FROM_TRIGGER
+# amask_secret, event_trigger_class, retry_policy_class, STARTS_FROM_TRIGGER
 
 
 def test_amask_secret_masks_secret_in_logs() -> None:
@@ -115,3 +117,8 @@ def test_event_trigger_class_is_base_event_trigger() -> None:
 def test_starts_from_trigger_is_true_since_3_3() -> None:
     major, minor = map(int, airflow_version.split(".")[:2])
     assert STARTS_FROM_TRIGGER is ((major, minor) >= (3, 3))
+
+
+def test_retry_policy_class_is_airflows_since_3_3() -> None:
+    assert HAS_RETRY_POLICIES is hasattr(BaseOperator, "has_retry_policy")
+    assert retry_policy_class().__name__ == ("RetryPolicy" if HAS_RETRY_POLICIES else "object")

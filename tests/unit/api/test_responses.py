@@ -47,6 +47,15 @@ def test_raise_if_unavailable_gateway_timeout_has_hint(status: int, hinted: bool
     assert str(raised.value).endswith("Later. Set window=.") is hinted
 
 
+@pytest.mark.parametrize(
+    ("value", "advice"), [("90", " The API asks to retry after 90 s."), ("0", ""), ("-5", ""), ("soon", "")]
+)
+def test_raise_if_unavailable_message_has_retry_after(value: str, advice: str) -> None:
+    with pytest.raises(AngusUnavailableError) as raised:
+        raise_if_unavailable(REQUEST, response(429, b"Later", Retry_After=value))
+    assert str(raised.value).endswith(f"Later.{advice}")
+
+
 def retry_after(value: str) -> float | None:
     with pytest.raises(AngusUnavailableError) as raised:
         raise_if_unavailable(REQUEST, response(503, Retry_After=value))

@@ -121,6 +121,20 @@ def test_error_is_retryable_if_a_failure_is_retryable() -> None:
     assert type(multi_stream.error()) is AngusAuthError
 
 
+def test_error_keeps_longest_asked_wait() -> None:
+    multi_stream = fetch()
+    multi_stream.failures = {
+        "a": AngusAuthError("No."),
+        "b": AngusStorageError("Full."),
+        "c": AngusUnavailableError("Busy.", retry_after=60.0),
+        "d": AngusUnavailableError("Busy.", retry_after=900.0),
+        "e": AngusUnavailableError("Away."),
+    }
+    error = multi_stream.error()
+    assert isinstance(error, AngusUnavailableError)
+    assert error.retry_after == 900.0
+
+
 @pytest.mark.usefixtures("sandbox")
 def test_fetch_without_temporary_file_raises_storage_error(connection: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tempfile.tempdir", "/missing")

@@ -1,0 +1,74 @@
+"""``AngusRetryPolicy``: retry a task when the API has asked for it (Airflow 3.3)."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Self
+
+from airflow_provider_angus._backoff import MAX_RETRY_AFTER
+from airflow_provider_angus._compat import retry_policy_class
+from airflow_provider_angus.exceptions import AngusUnavailableError
+
+if TYPE_CHECKING:
+    from airflow.sdk import RetryDecision, RetryPolicy
+else:
+    RetryPolicy = retry_policy_class()
+
+
+class AngusRetryPolicy(RetryPolicy):
+    """Delay the retry of a task until the time that the API asked for with ``Retry-After``, at most an hour.
+
+    It is the default ``retry_policy`` of our operators and transfers on Airflow 3.3. Older versions have no retry
+    policies: there, the error's message contains the delay. Any other failure is retried as the task defines it.
+
+    Example::
+
+        from airflow.sdk import RetryDecision
+        from airflow_provider_angus.operators import AngusEntitiesOperator
+
+
+        class PatientRetryPolicy(AngusRetryPolicy):
+            def evaluate(self, exception, try_number, max_tries, context=None):
+                if isinstance(exception, AngusStorageError):
+                    return RetryDecision.retry(delay=timedelta(hours=2), reason="The database restarts at night.")
+                return super().evaluate(exception, try_number, max_tries, context)
+
+
+        AngusEntitiesOperator(task_id="fetch", metrics="passing_by", retries=3, retry_policy=PatientRetryPolicy())
+    """
+
+    def evaluate(
+        self,
+        exception: BaseException,
+        try_number: int,  # noqa: ARG002 (Airflow passes it)
+        max_tries: int,  # noqa: ARG002 (Airflow passes it)
+        context: Any = None,
+    ) -> RetryDecision:
+        """Return when to retry a task that failed. Airflow calls it on the worker.
+
+        :param exception: the task's error.
+        :param try_number: the number of this try, from 1.
+        :param max_tries: the highest number of a try.
+        :param context: Airflow's task context. A ``retry_delay`` of its task that is longer than the asked delay wins.
+        """
+        from airflow.sdk import RetryDecision
+
+        asked = exception.retry_after if isinstance(exception, AngusUnavailableError) else None
+        if asked is None:
+            return RetryDecision.default()
+        delay = timedelta(seconds=min(asked, MAX_RETRY_AFTER.total_seconds()))
+        if delay <= getattr((context or {}).get("task"), "retry_delay", timedelta(0)):
+            return RetryDecision.default()
+        return RetryDecision.retry(delay=delay, reason=f"The API asked to wait {asked:.0f} s.")
+
+    def serialize(self) -> dict[str, Any]:
+        """Return the policy's parameters: it has none."""
+        return {}
+
+    @classmethod
+    def deserialize(cls, data: dict[str, Any]) -> Self:  # noqa: ARG003 (a policy without parameters)
+        """Return the policy.
+
+        :param data: the result of :meth:`serialize`.
+        """
+        return cls()
