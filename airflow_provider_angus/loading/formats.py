@@ -27,17 +27,24 @@ ROW_GROUP = 5000
 def file_format(path: str, format_: str | None) -> Format:
     """Return the format of a file: ``format_``, or if it is None, the extension of the path before an optional ``.gz``.
 
+    Extensions are case-insensitive.
+
     :raises AngusTargetError: the format is unknown, or the path has no extension.
     """
-    _, dot, extension = path.removesuffix(".gz").rpartition("/")[2].rpartition(".")
+    _, dot, extension = path.lower().removesuffix(".gz").rpartition("/")[2].rpartition(".")
     name, known = extension if format_ is None else format_, ", ".join(_WRITERS)
     if format_ is None and not dot:
         raise AngusTargetError(f"{path!r} has no extension. Add one, or set format= to one of {known}.")
-    if name not in _WRITERS:
+    if not isinstance(name, str) or name not in _WRITERS:
         raise AngusTargetError(f"{path!r}: unknown format {name!r}. The extension or format= must be one of {known}.")
-    if name == "parquet" and path.endswith(".gz"):
+    if name == "parquet" and is_gzip(path):
         raise AngusTargetError(f"{path!r}: Parquet compresses its columns itself. Remove .gz.")
     return name
+
+
+def is_gzip(path: str) -> bool:
+    """Return whether the path ends with ``.gz``, in upper or lower case."""
+    return path.lower().endswith(".gz")
 
 
 def write_rows(file: IO[bytes], rows: Iterable[Row], columns: Columns, format_: Format, *, compress: bool) -> None:

@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from airflow_provider_angus.assets import ENTITIES_PATH
+from airflow_provider_angus.loading.sql_names import MAX_PARTS, check_table, dataset_name
 from airflow_provider_angus.model.columns import Column
 
 if TYPE_CHECKING:
@@ -69,8 +70,10 @@ def table_output(hook: DbApiHook, table: str, columns: tuple[Column, ...]) -> Ou
         info = hook.get_openlineage_database_info(connection)
     if not info:
         authority = ":".join(str(part) for part in (connection.host, connection.port) if part)
-        return OutputDataset(f"{hook.conn_type}://{authority}", table, columns)
-    if "." not in table and (schema := hook.get_openlineage_default_schema()):
-        table = f"{schema}.{table}"
-    name = f"{info.database}.{table}" if info.database else table
+        return OutputDataset(f"{hook.conn_type}://{authority}", dataset_name(hook, table), columns)
+    name, parts = dataset_name(hook, table, upper=info.is_uppercase_names), len(check_table(table))
+    if parts == 1 and (schema := hook.get_openlineage_default_schema()):
+        name = f"{schema}.{name}"
+    if info.database and parts < MAX_PARTS:
+        name = f"{info.database}.{name}"
     return OutputDataset(f"{info.scheme}://{info.authority}" if info.authority else info.scheme, name, columns)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import glob
 import hashlib
 import os
+import re
 import tempfile
 import time
 import uuid
@@ -18,7 +19,9 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, NamedTuple, cast
 from urllib.parse import urlsplit
 
-from airflow_provider_angus.exceptions import AngusStorageError, AngusTargetError
+from airflow_provider_angus.api.redaction import quote_untrusted
+from airflow_provider_angus.exceptions import AngusError, AngusTargetError
+from airflow_provider_angus.loading.storage_errors import classify_disk, classify_store
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import ObjectStoragePath
@@ -28,6 +31,10 @@ OBJECT_STORES = {"s3", "s3a", "gs", "gcs", "abfs", "abfss", "adl", "az", "wasb",
 
 #: Seconds after which the temporary file of a killed process is removed.
 STALE_AFTER = 24 * 3600.0
+
+
+# Control characters, line separators, and halves of surrogate pairs.
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
 
 class WrittenFile(NamedTuple):
@@ -40,17 +47,25 @@ class WrittenFile(NamedTuple):
 def resolve_path(path: str | ObjectStoragePath, conn_id: str | None) -> ObjectStoragePath:
     """Return a path in a store. A connection in a URL (``s3://aws_default@bucket/key``) overrides ``conn_id``.
 
-    :raises AngusTargetError: Airflow does not know the scheme or the connection.
+    A relative path of a disk is relative to the working directory, and ``~`` is the home directory.
+
+    :raises AngusTargetError: Airflow does not know the scheme or the connection, or a retry cannot help.
+    :raises AngusStorageError: the store failed.
     """
     from airflow.providers.common.compat.sdk import AirflowException, ObjectStoragePath
 
+    if _CONTROL.search(str(path)):
+        raise AngusTargetError(f"path: expected no control characters, got {str(path)[:200]!r}.")
     try:
         # On Airflow 2, conn_id= overrides the connection in the URL, even if it is None.
         keep = conn_id is None or urlsplit(str(path)).username
-        resolved = ObjectStoragePath(path) if keep else ObjectStoragePath(path, conn_id=conn_id)
+        located = _make_absolute(path)
+        resolved = ObjectStoragePath(located) if keep else ObjectStoragePath(located, conn_id=conn_id)
         resolved.fs  # noqa: B018 (the property finds the store)
-    except (ValueError, ImportError, AirflowException) as error:
-        raise AngusTargetError(f"{path} cannot be written: {error}. Is the store's provider installed?") from error
+    except Exception as error:  # the libraries of stores have errors of their own, without a common base class
+        kind = AngusTargetError if isinstance(error, AirflowException) else classify_store(error)
+        fix = " Is the store's provider installed?" if kind is AngusTargetError else ""
+        raise kind(f"{path} cannot be written: {quote_untrusted(str(error)).rstrip('.')}.{fix}") from error
     return resolved
 
 
@@ -59,13 +74,22 @@ def write_atomically(path: ObjectStoragePath, write: Callable[[IO[bytes]], objec
 
     On a disk, missing folders are created. The errors of ``write`` are raised unchanged, except ``OSError``.
 
-    :raises AngusStorageError: the file cannot be written. Existing data is unchanged.
+    :raises AngusTargetError: the file cannot be written, and a retry cannot help. Existing data is unchanged.
+    :raises AngusStorageError: the file cannot be written now. Existing data is unchanged.
     """
     from fsspec.implementations.local import LocalFileSystem
 
-    with _translate_error(path, OSError):
+    with _translate_error(path, OSError, classify_disk):
         local = isinstance(path.fs, LocalFileSystem)
         return _write_to_disk(Path(path.path), write) if local else _write_to_store(path, write)
+
+
+def _make_absolute(path: str | ObjectStoragePath) -> str | ObjectStoragePath:
+    # Airflow 2 puts relative paths into the root directory, Airflow 3 into the working directory.
+    text = str(path)
+    if urlsplit(text).scheme in {"", "file"} and "://" not in text:
+        return str(Path(text.removeprefix("file:")).expanduser().absolute())
+    return path
 
 
 def _write_to_disk(target: Path, write: Callable[[IO[bytes]], object]) -> WrittenFile:
@@ -93,7 +117,7 @@ def _write_to_store(path: ObjectStoragePath, write: Callable[[IO[bytes]], object
     with tempfile.NamedTemporaryFile() as file:
         written = _fill(cast("IO[bytes]", file), write)
         # The libraries of stores have errors of their own, without a common base class.
-        with _translate_error(path, Exception):
+        with _translate_error(path, Exception, classify_store):
             if path.protocol in OBJECT_STORES:
                 path.fs.put_file(file.name, path.path)
             else:
@@ -122,8 +146,11 @@ def _fill(file: IO[bytes], write: Callable[[IO[bytes]], object]) -> WrittenFile:
 
 
 @contextmanager
-def _translate_error(path: ObjectStoragePath, library_error: type[Exception]) -> Iterator[None]:
+def _translate_error(
+    path: ObjectStoragePath, library_error: type[Exception], classify: Callable[[Any], type[AngusError]]
+) -> Iterator[None]:
     try:
         yield
     except library_error as error:
-        raise AngusStorageError(f"{path} could not be written: {error}. Existing data is unchanged.") from error
+        message = quote_untrusted(str(error)).rstrip(".") or type(error).__name__
+        raise classify(error)(f"{path} could not be written: {message}. Existing data is unchanged.") from error

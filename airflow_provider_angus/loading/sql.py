@@ -1,24 +1,26 @@
 """Replace the rows of an interval in a table, in one transaction, on any DB-API database.
 
 DELETE and INSERTs share a commit, unlike common-sql's ``insert_rows``, which commits by itself. The primary key, and a
-lock on PostgreSQL and MySQL, serialize tasks. Names are validated, not quoted: they fold to the database's case.
+lock on PostgreSQL and MySQL, serialize tasks.
 """
 
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
 from itertools import islice
 from typing import TYPE_CHECKING, Self
 
+from airflow_provider_angus.api.redaction import quote_untrusted
 from airflow_provider_angus.exceptions import AngusError, AngusRowError, AngusStorageError, AngusTargetError
 from airflow_provider_angus.loading.sql_dialects import DIALECTS, STANDARD
+from airflow_provider_angus.loading.sql_errors import VALUE_ERRORS, classify, is_driver_error
+from airflow_provider_angus.loading.sql_names import check_table, quote_table
+from airflow_provider_angus.loading.storage_errors import classify_store
 from airflow_provider_angus.model.columns import OTHER, Column
 from airflow_provider_angus.model.entities import KEY_COLUMNS, Row
 from airflow_provider_angus.model.intervals import Interval
-from airflow_provider_angus.model.text import sanitize_line
 
 if TYPE_CHECKING:
     from airflow.providers.common.sql.hooks.sql import DbApiHook
@@ -26,31 +28,25 @@ if TYPE_CHECKING:
 #: The maximum number of parameters of a statement. SQL Server accepts 2,100, other databases more.
 PARAMETERS = 2000
 
-_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_$]*(\.[A-Za-z_][A-Za-z0-9_$]*){0,2}")
-
-
-def check_table(table: str) -> str:
-    """Return the name of a table, which may include a schema and a database, if it is valid.
-
-    :raises AngusTargetError: any other value.
-    """
-    if not isinstance(table, str) or not _NAME.fullmatch(table):
-        raise AngusTargetError(f"{table!r} is not a valid table name. Use letters, digits, _, $ and dots, no quotes.")
-    return table
-
 
 class SqlTable:
     """A table of loaded rows. The ``with`` statement opens and closes the database connection.
 
     Errors of the database driver become :class:`AngusTargetError` if a retry cannot help (no permission, no schema),
-    otherwise :class:`AngusStorageError`.
+    :class:`AngusRowError` if only the rows are wrong, otherwise :class:`AngusStorageError`.
 
+    :param table: as :func:`check_table` accepts it.
     :param create: whether to create the table if it does not exist.
     :raises AngusTargetError: the name is invalid.
     """
 
     def __init__(self, hook: DbApiHook, table: str, columns: tuple[Column, ...], *, create: bool) -> None:
-        self.name = check_table(table)
+        #: The quoted name.
+        self.name = quote_table(hook, table)
+        # Statements with parameters need a doubled percent sign.
+        self._name = self.name.replace("%", "%%") if hook.placeholder == "%s" else self.name
+        # Names that differ in case or quotes may be one table. MySQL limits the name of a lock to 64 characters.
+        self._lock = f"angus {hashlib.sha256('.'.join(check_table(table)).lower().encode()).hexdigest()[:40]}"
         self._hook, self._columns, self._create = hook, columns, create
         self._dialect = DIALECTS.get(hook.conn_type, STANDARD)
         self._sql_types = {name: self._dialect.types[kind] for name, kind in columns}
@@ -64,8 +60,11 @@ class SqlTable:
         with ExitStack() as on_error, self._translate_error():
             try:
                 self._connection = self._hook.get_conn()
-            except (ValueError, ImportError, RuntimeError, AirflowException) as error:
-                raise AngusTargetError(f"Connection {self._hook.get_conn_id()!r} cannot be used: {error}") from error
+            except (ValueError, ImportError, RuntimeError, OSError, AirflowException) as error:
+                kind = classify_store(error) if isinstance(error, OSError) else AngusTargetError
+                raise kind(
+                    f"Connection {self._hook.get_conn_id()!r} cannot be used: {quote_untrusted(str(error))}"
+                ) from error
             on_error.callback(self._connection.close)
             if self._hook.supports_autocommit:
                 self._hook.set_autocommit(self._connection, autocommit=False)
@@ -89,55 +88,72 @@ class SqlTable:
         :raises AngusRowError: the table cannot take a row of this stream; it may take other streams.
         :raises AngusStorageError: the database failed. Existing rows are unchanged.
         """
+        mark = self._hook.placeholder
+        condition = f"stream = {mark} AND bucket_start >= {mark} AND bucket_end <= {mark}"
+        keys = [stream, *map(self._dialect.adapt_timestamp, interval)]
         with self._translate_error():
             self._present = self._present or self._check_columns()
             self._begin()
-            mark, dates = self._hook.placeholder, [self._dialect.adapt_timestamp(date) for date in interval]
-            self._cursor.execute(
-                f"DELETE FROM {self.name} "  # noqa: S608 (validated names; values are parameters)
-                f"WHERE stream = {mark} AND bucket_start >= {mark} AND bucket_end <= {mark}",
-                (stream, *dates),
-            )
+            deleted = 0
             try:
-                count = self._insert(rows)
-            except AngusRowError:
+                with self._translate_row_error(stream):
+                    self._cursor.execute(f"DELETE FROM {self._name} WHERE {condition}", keys)  # noqa: S608 (quoted name)
+                    deleted = self._cursor.rowcount
+                count = self._insert(stream, rows)
+                with self._translate_row_error(stream):
+                    # Deferred constraints are checked now.
+                    (self._cursor if self._cursor_is_connection else self._connection).commit()
+            except AngusRowError as error:
                 self._roll_back()
+                if is_driver_error(error.__cause__, "IntegrityError"):
+                    self._check_race(condition, keys, deleted)
                 self._unlock()
                 raise
-            (self._cursor if self._cursor_is_connection else self._connection).commit()
             self._unlock()
         return count
+
+    def _check_race(self, condition: str, keys: list[object], deleted: int) -> None:
+        """Raise an error if another writer has inserted rows of the interval after the DELETE."""
+        statement = f"SELECT COUNT(*) FROM {self._name} WHERE {condition}"  # noqa: S608 (quoted name)
+        # Some drivers do not count deleted rows: -1.
+        if int(str(self._select(statement, keys))) > max(deleted, 0):
+            raise AngusStorageError(
+                f"Table {self.name}: another task has loaded the same interval. Its rows are unchanged."
+            )
 
     def _begin(self) -> None:
         if self._cursor_is_connection:
             self._cursor.begin()
         # GET_LOCK returns 0 after a time-out.
-        if self._dialect.lock and self._select(self._dialect.lock) == 0:
+        if self._dialect.lock and self._select_lock(self._dialect.lock) == 0:
             raise AngusStorageError(f"Table {self.name} is locked by another task. Existing rows are unchanged.")
         if self._dialect.set_utc:
             self._cursor.execute(self._dialect.set_utc)
 
     def _unlock(self) -> None:
         if self._dialect.unlock:
-            self._select(self._dialect.unlock)
+            self._select_lock(self._dialect.unlock)
 
-    def _select(self, statement: str) -> object:
-        # MySQL limits the name of a lock to 64 characters.
-        name = f"angus {hashlib.sha256(self.name.lower().encode()).hexdigest()[:40]}"
-        self._cursor.execute(statement.format(self._hook.placeholder), (name,))
+    def _select_lock(self, statement: str) -> object:
+        return self._select(statement.format(self._hook.placeholder), [self._lock])
+
+    def _select(self, statement: str, parameters: list[object]) -> object:
+        self._cursor.execute(statement, parameters)
         (row,) = self._cursor.fetchall()
         (value,) = row.values() if isinstance(row, dict) else row
         return value
 
-    def _insert(self, rows: Iterable[Row]) -> int:
+    def _insert(self, stream: str, rows: Iterable[Row]) -> int:
         count, remaining = 0, iter(rows)
         marks = f"({', '.join([self._hook.placeholder] * len(self._present))})"
         while batch := list(islice(remaining, PARAMETERS // len(self._present))):
-            self._cursor.execute(
-                f"INSERT INTO {self.name} ({', '.join(self._present)}) "  # noqa: S608 (validated names)
-                f"VALUES {', '.join([marks] * len(batch))}",
-                [value for row in batch for value in self._values(row)],
-            )
+            values = [value for row in batch for value in self._values(row)]
+            with self._translate_row_error(stream):
+                self._cursor.execute(
+                    f"INSERT INTO {self._name} ({', '.join(self._present)}) "  # noqa: S608 (quoted name)
+                    f"VALUES {', '.join([marks] * len(batch))}",
+                    values,
+                )
             count += len(batch)
         return count
 
@@ -145,7 +161,8 @@ class SqlTable:
         if row[OTHER] is not None and OTHER not in self._present:
             raise AngusRowError(
                 f"Table {self.name} has no column {OTHER} ({self._sql_types[OTHER]}) for undocumented keys of stream "
-                f"{row['stream']!r}: {', '.join(map(repr, row[OTHER]))[:200]}. Add the column."
+                f"{row['stream']!r}: {', '.join(map(repr, row[OTHER]))[:200]}. Add the column. "
+                "Existing rows are unchanged."
             )
         return [self._dialect.adapt(kind, row[name]) for name, kind in self._present.items()]
 
@@ -165,13 +182,13 @@ class SqlTable:
 
     def _existing_columns(self) -> list[str]:
         try:
-            self._cursor.execute(f"SELECT * FROM {self.name} WHERE 1 = 0")  # noqa: S608 (validated name)
+            self._cursor.execute(f"SELECT * FROM {self.name} WHERE 1 = 0")  # noqa: S608 (quoted name)
             existing = [name.lower() for name, *_ in self._cursor.description]
             # Some cursors must be exhausted before the next statement.
             self._cursor.fetchall()
         except Exception as error:
             # SQLite raises an OperationalError, other databases a ProgrammingError.
-            if not _is_driver_error(error, "ProgrammingError") and "no such table" not in str(error):
+            if not is_driver_error(error, "ProgrammingError") and "no such table" not in str(error):
                 raise
             raise AngusTargetError(
                 f"Table {self.name} does not exist or is not readable. Create it or set create_table=True. "
@@ -207,19 +224,26 @@ class SqlTable:
         try:
             yield
         except Exception as error:
-            if not _is_driver_error(error):
+            if (kind := classify(error, self._hook.conn_type)) is None:
                 raise
-            kind = AngusTargetError if _is_driver_error(error, "ProgrammingError") else AngusStorageError
             raise kind(
                 f"Table {self.name} of connection {self._hook.get_conn_id()!r} could not be written: "
                 f"{_message(error)}. Existing rows are unchanged."
             ) from error
 
+    @contextmanager
+    def _translate_row_error(self, stream: str) -> Iterator[None]:
+        try:
+            yield
+        except Exception as error:
+            kind = classify(error, self._hook.conn_type, rows=True)
+            if kind is not AngusRowError and not isinstance(error, VALUE_ERRORS):
+                raise
+            raise AngusRowError(
+                f"Table {self.name} of connection {self._hook.get_conn_id()!r} cannot take the rows of stream "
+                f"{stream!r}: {_message(error)}. Existing rows are unchanged."
+            ) from error
+
 
 def _message(error: Exception) -> str:
-    return sanitize_line(str(error)).rstrip(".") or type(error).__name__
-
-
-def _is_driver_error(error: Exception, name: str = "Error") -> bool:
-    # Drivers share no base class, but PEP 249 names their classes.
-    return name in {kind.__name__ for kind in type(error).__mro__}
+    return quote_untrusted(str(error)).rstrip(".") or type(error).__name__

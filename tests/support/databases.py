@@ -51,6 +51,12 @@ class Database:
                 connection.commit()
             return rows
 
+    def table_names(self) -> list[str]:
+        """Return the names of all tables, as the database stores them."""
+        source = "sqlite_master" if self.kind == "sqlite" else "information_schema.tables"
+        name = "name" if self.kind == "sqlite" else "table_name"
+        return [row[0] for row in self.run(f"SELECT {name} FROM {source}")]  # noqa: S608 (test data)
+
     def rows(self, columns: str = "stream, bucket_start, passing_by") -> list[Any]:
         return self.run(f"SELECT {columns} FROM {self.table} ORDER BY stream, bucket_start")  # noqa: S608 (test data)
 

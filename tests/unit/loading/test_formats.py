@@ -133,6 +133,10 @@ def test_write_rows_keeps_at_most_a_row_group_in_memory(format_: Format) -> None
         ("day.parquet", None, "parquet"),
         ("day.txt", "csv", "csv"),
         ("day.json.gz", "jsonl", "jsonl"),
+        ("day.CSV", None, "csv"),
+        ("/Data/Day.Parquet", None, "parquet"),
+        ("day.JSONL.GZ", None, "jsonl"),
+        ("day.Txt.Gz", "csv", "csv"),
     ],
 )
 def test_file_format_argument_overrides_extension(path: str, argument: str | None, expected: Format) -> None:
@@ -150,10 +154,13 @@ def test_file_format_argument_overrides_extension(path: str, argument: str | Non
             None,
             "unknown format 'txt'. The extension or format= must be one of jsonl, csv, parquet.",
         ),
-        ("day.JSONL", None, "unknown format 'JSONL'"),
+        ("day.XLSX", None, "unknown format 'xlsx'"),
         ("day.csv", "CSV", "'day.csv': unknown format 'CSV'"),
         ("day.csv", "", "unknown format ''"),
         ("x.parquet.gz", None, "Remove .gz."),
+        ("x.Parquet.GZ", None, "Remove .gz."),
+        ("day.csv", 5, "unknown format 5"),
+        ("day.csv", ["csv"], "unknown format"),
     ],
 )
 def test_file_format_unknown_format_is_rejected(path: str, argument: str | None, message: str) -> None:

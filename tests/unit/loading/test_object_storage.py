@@ -6,13 +6,12 @@ import hashlib
 import os
 import re
 import stat
+import subprocess
 import time
-import uuid
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING
 
 import pytest
-from airflow_runs import AIRFLOW_3
-from fsspec.implementations.memory import MemoryFileSystem
+from stores import Store, path_in
 
 from airflow_provider_angus.exceptions import AngusStorageError, AngusTargetError
 from airflow_provider_angus.loading.object_storage import STALE_AFTER, resolve_path, write_atomically
@@ -21,49 +20,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from airflow.providers.common.compat.sdk import ObjectStoragePath
-
-
-class Store(MemoryFileSystem):
-    """A store that records uploads and moves."""
-
-    cachable = False
-    store: dict[str, Any] = {}  # noqa: RUF012 (fsspec shares it between instances)
-    pseudo_dirs = [""]  # noqa: RUF012 (fsspec shares it between instances)
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.operations: list[tuple[str, str]] = []
-
-    def put_file(self, lpath: str, rpath: str, **kwargs: Any) -> None:
-        self.operations.append(("put", rpath))
-        super().put_file(lpath, rpath, **kwargs)
-
-    def mv(self, path1: str, path2: str, **kwargs: Any) -> None:
-        self.operations.append(("move", path2))
-        super().mv(path1, path2, **kwargs)
-
 
 @pytest.fixture
 def store() -> Iterator[Store]:
     Store.store.clear()
     yield Store()
     Store.store.clear()
-
-
-def path_in(store: Store, scheme: str) -> ObjectStoragePath:
-    if AIRFLOW_3:
-        from airflow.sdk.io import attach
-    else:
-        from airflow.io import _register_filesystems
-        from airflow.io.store import attach
-
-        # A store's provider would register it.
-        _register_filesystems()[scheme] = lambda *_: store
-    # Airflow caches stores by scheme and connection.
-    conn_id = f"tests_{uuid.uuid4().hex}"
-    attach(scheme, conn_id=conn_id, fs=store)  # noqa: AIR311 (Airflow 2 has no other function)
-    return resolve_path(f"{scheme}://bucket/shop/day.csv", conn_id)
 
 
 def write(file: IO[bytes]) -> None:
@@ -132,6 +94,65 @@ def test_disk_stale_temporary_files_are_removed(tmp_path: Path) -> None:
     assert {path.name for path in tmp_path.iterdir()} == {"[day].csv", new.name, other.name}
 
 
+def make_unusable(folder: Path, kind: str) -> Path:
+    """Return a path in the folder that cannot be a file."""
+    target = folder / "day.csv"
+    if kind == "folder":
+        target.mkdir()
+    elif kind == "file as a folder":
+        target.touch()
+        target = target / "day.csv"
+    elif kind == "loop of links":
+        target.symlink_to(target)
+        target = target / "day.csv"
+    else:
+        target = folder / ("x" * 250 + ".csv")
+    return target
+
+
+@pytest.mark.parametrize("kind", ["folder", "file as a folder", "loop of links", "long name"])
+def test_disk_unusable_path_fails_at_once(tmp_path: Path, kind: str) -> None:
+    path = resolve_path(str(make_unusable(tmp_path, kind)), None)
+    before = list(tmp_path.rglob("*"))
+    with pytest.raises(AngusTargetError, match=r"could not be written: .* Existing data is unchanged\.") as raised:
+        write_atomically(path, write)
+    assert isinstance(raised.value.__cause__, OSError)
+    assert list(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+def test_disk_missing_permission_fails_at_once(tmp_path: Path) -> None:
+    tmp_path.chmod(0o755)
+    path = resolve_path(str(tmp_path / "day.csv"), None)
+    os.seteuid(65534)
+    try:
+        with pytest.raises(AngusTargetError, match="Permission denied"):
+            write_atomically(path, write)
+    finally:
+        os.seteuid(0)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_disk_read_only_fails_at_once(small_disk: Path) -> None:
+    (small_disk / "day.csv").write_text("old")
+    subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
+    with pytest.raises(AngusTargetError, match="Read-only file system"):
+        write_atomically(resolve_path(str(small_disk / "day.csv"), None), write)
+    assert (small_disk / "day.csv").read_text() == "old"
+
+
+@pytest.mark.parametrize("text", ["rows.csv", "./rows.csv", "file:rows.csv", "~/rows.csv"])
+def test_disk_relative_path_is_in_the_working_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    path = resolve_path(text, None)
+    assert str(path) == str(tmp_path / "rows.csv")
+    write_atomically(path, write)
+    assert (tmp_path / "rows.csv").read_text() == "whole"
+
+
 # In a store
 
 
@@ -172,7 +193,7 @@ def test_other_store_failed_move_leaves_no_file(store: Store, monkeypatch: pytes
         raise PermissionError("not here")
 
     monkeypatch.setattr(store, "mv", refuse)
-    with pytest.raises(AngusStorageError, match="day.csv could not be written: not here"):
+    with pytest.raises(AngusTargetError, match="day.csv could not be written: not here"):
         write_atomically(path_in(store, "sftp"), write)
     assert store.find("/") == []
 
@@ -205,3 +226,17 @@ def test_resolve_path_prefers_the_connection_in_the_url(store: Store) -> None:
 def test_resolve_path_unknown_scheme_is_rejected() -> None:
     with pytest.raises(AngusTargetError, match="unknown://bucket/day.csv cannot be written: .*provider installed"):
         resolve_path("unknown://bucket/day.csv", None)
+
+
+@pytest.mark.parametrize("text", ["/data/a\0b.csv", "/data/a\nb.csv", "s3://bucket/\x1b.csv", "/data/\ud800.csv"])
+def test_resolve_path_with_control_character_is_rejected(text: str) -> None:
+    with pytest.raises(AngusTargetError, match="path: expected no control characters") as raised:
+        resolve_path(text, None)
+    assert str(raised.value).isprintable()
+
+
+def test_resolve_path_without_connection_is_rejected(store: Store) -> None:
+    """An ID that Airflow does not know."""
+    del store
+    with pytest.raises(AngusTargetError, match="cannot be written"):
+        resolve_path("unknown://no_such_connection@bucket/day.csv", None)

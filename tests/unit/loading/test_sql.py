@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from databases import MYSQL, POSTGRES, Database, made
+from loaded_rows import COLUMNS, HOURS, NOON, replace, rows
 
 from airflow_provider_angus.exceptions import AngusRowError, AngusStorageError, AngusTargetError
 from airflow_provider_angus.loading.sql import SqlTable
@@ -16,14 +17,10 @@ from airflow_provider_angus.model.columns import table_columns
 from airflow_provider_angus.model.intervals import Interval
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from airflow_provider_angus.model.entities import Row
-
-COLUMNS = table_columns(["passing_by"])
-NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
-HOURS = Interval(NOON, NOON + timedelta(hours=3))
 
 
 @pytest.fixture(params=["postgres", "mysql"])
@@ -35,25 +32,6 @@ def server(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.M
 @pytest.fixture
 def mysql(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Database]:
     yield from made("mysql", tmp_path, monkeypatch)
-
-
-def rows(stream: str = "camera", interval: Interval = HOURS) -> list[Row]:
-    hours = [interval.start + timedelta(hours=hour) for hour in range(3)]
-    return [
-        {
-            "stream": stream,
-            "bucket_start": hour.isoformat(),
-            "bucket_end": (hour + timedelta(hours=1)).isoformat(),
-            "passing_by": 7,
-            "other": None,
-        }
-        for hour in hours
-    ]
-
-
-def replace(database: Database, new_rows: Iterable[Row], *, stream: str = "camera", interval: Interval = HOURS) -> None:
-    with SqlTable(database.hook, database.table, COLUMNS, create=True) as table:
-        table.replace(stream, interval, new_rows)
 
 
 # Concurrent writers
@@ -128,6 +106,20 @@ def test_sql_lock_held_too_long_raises_storage_error(mysql: Database, monkeypatc
     assert mysql.count() == 3
 
 
+def test_sql_spellings_of_a_name_share_a_lock(postgres: Database) -> None:
+    """Names that differ in quotes are one table, names that differ in case may be one."""
+    schema, locks = postgres.table.partition(".")[0], []
+
+    def watch_lock() -> Iterator[Row]:
+        locks.append({*postgres.run("SELECT classid, objid FROM pg_locks WHERE locktype = 'advisory' AND granted")})
+        yield from rows()
+
+    for spelling in ("audience", '"audience"', "Audience"):
+        postgres.table = f"{schema}.{spelling}"
+        replace(postgres, watch_lock())
+    assert set.intersection(*locks)
+
+
 # Rows and columns
 
 
@@ -197,8 +189,8 @@ def test_sql_other_cursor_classes_work(server: Database, cursor: str, monkeypatc
 
 
 def test_sql_programming_error_is_not_retryable(server: Database) -> None:
-    """The schema does not exist (PostgreSQL), or the name is a reserved word (MySQL)."""
-    server.table = {"postgres": "no_such_schema.audience", "mysql": "select"}[server.kind]
+    """The schema does not exist."""
+    server.table = "no_such_schema.audience"
     with pytest.raises(AngusTargetError, match=f"Table {server.table} of connection .* could not be written") as raised:
         replace(server, rows())
     assert raised.value.__cause__ is not None
