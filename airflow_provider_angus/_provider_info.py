@@ -24,7 +24,7 @@ CONNECTION_FIELDS: dict[str, dict[str, Any]] = {
     },
     "verify": {
         "label": "Verify TLS",
-        "description": "true, false, or the path of a CA bundle on workers and triggerers. Empty: true",
+        "description": "true, false, or the path of a CA bundle or folder on workers and triggerers. Empty: true",
         "schema": {"type": ["string", "null"]},
     },
     "proxy": {

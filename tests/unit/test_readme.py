@@ -19,8 +19,10 @@ from airflow.providers.common.compat.sdk import BaseHook
 from clean_environments import INSTALL
 from transfers import DAILY
 
+from airflow_provider_angus import exceptions
 from airflow_provider_angus._provider_info import CONNECTION_FIELDS
 from airflow_provider_angus.api.settings import read_settings
+from airflow_provider_angus.exceptions import AngusError, is_retryable
 from airflow_provider_angus.hooks import AngusHook
 from airflow_provider_angus.operators import AngusEntitiesOperator
 
@@ -147,3 +149,12 @@ def test_readme_names_existing_modules() -> None:
 
 def test_readme_connection_table_has_all_form_fields() -> None:
     assert re.findall(r"^\|.*\(extra `(\w+)`\)", README, re.MULTILINE) == list(CONNECTION_FIELDS)
+
+
+def test_readme_error_table_has_all_classes() -> None:
+    """The cases of each class are in ``error_cases.py`` and ``network_cases.py``, which other tests check."""
+    rows = dict(re.findall(r"^\| `(Angus\w+Error)` \|.*\| (retries|fails at once) \|$", README, re.MULTILINE))
+    classes = [each for each in vars(exceptions).values() if isinstance(each, type) and issubclass(each, AngusError)]
+    expected = {each.__name__: "retries" if is_retryable(each("")) else "fails at once" for each in classes}
+    del expected["AngusError"]
+    assert rows == expected
