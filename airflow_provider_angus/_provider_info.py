@@ -24,12 +24,12 @@ CONNECTION_FIELDS: dict[str, dict[str, Any]] = {
     },
     "verify": {
         "label": "Verify TLS",
-        "description": "true, false, or the path of a CA bundle or folder on workers and triggerers. Empty: true",
+        "description": "true, false, or the path of a PEM file or folder of CA certificates. Empty: true",
         "schema": {"type": ["string", "null"]},
     },
     "proxy": {
         "label": "Proxy URL",
-        "description": "An HTTP proxy for both URLs. Empty: the proxy of the environment, if any",
+        "description": "An HTTP or SOCKS 5 proxy for both URLs. Empty: the proxy of the environment, if any",
         "schema": {"type": ["string", "null"], "format": "password"},
     },
     "concurrency": {

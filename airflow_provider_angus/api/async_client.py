@@ -16,12 +16,13 @@ from airflow_provider_angus.api.auth import SHARED_TOKENS, Authenticator, TokenC
 from airflow_provider_angus.api.bodies import ACCEPT_ENCODING, BodyDecoder, BodyError
 from airflow_provider_angus.api.loop_state import LoopState, yield_to_loop
 from airflow_provider_angus.api.messages import Flow, Request, Response, SingleFlight
+from airflow_provider_angus.api.network import REFUSED_TUNNEL, Route
 from airflow_provider_angus.api.pagination import EntityPages
 from airflow_provider_angus.api.redaction import quote_untrusted, safe_cause
 from airflow_provider_angus.api.responses import raise_if_unavailable, timed_out
 from airflow_provider_angus.api.retries import DEFAULT_RETRY_POLICY, RetryPolicy
 from airflow_provider_angus.api.settings import Settings
-from airflow_provider_angus.exceptions import AngusAuthError, AngusResponseError, AngusUnavailableError
+from airflow_provider_angus.exceptions import AngusAuthError, AngusResponseError
 from airflow_provider_angus.model.entities import Row
 from airflow_provider_angus.model.intervals import Interval
 
@@ -130,18 +131,20 @@ class AngusAsyncClient:
                 self._resumed.set()
 
     async def _send(self, shared: LoopState, request: Request) -> Response:
-        settings = self._settings
+        timeout = self._settings.timeout
         await self._resumed.wait()
-        async with shared.borrow_client(settings, self.idle_timeout) as http:
-            with _map_transport_errors(request, [*request.secrets, *settings.proxy_secrets], settings.timeout):
+        route = shared.find_route(self._settings, request.url)
+        async with shared.borrow_client(route, self.idle_timeout) as http:
+            with _map_transport_errors(request, route, timeout):
                 # httpx's own time-outs restart with every byte.
-                async with asyncio.timeout(settings.timeout):
-                    response = await _exchange(http, request, settings)
+                async with asyncio.timeout(timeout):
+                    response = await _exchange(http, request, route)
+        route.raise_if_refused(request, response)
         raise_if_unavailable(request, response)
         return response
 
 
-async def _exchange(http: httpx.AsyncClient, request: Request, settings: Settings) -> Response:
+async def _exchange(http: httpx.AsyncClient, request: Request, route: Route) -> Response:
     headers = {"Accept-Encoding": ACCEPT_ENCODING}
     if request.token:
         headers["Authorization"] = f"Bearer {request.token}"
@@ -155,7 +158,7 @@ async def _exchange(http: httpx.AsyncClient, request: Request, settings: Setting
                 body.feed(chunk)
         except (httpx.TransportError, OSError) as error:
             raise _IncompleteBodyError(error) from error
-        secrets = [*request.secrets, *settings.proxy_secrets]
+        secrets = [*request.secrets, *route.secrets]
         return Response(response.status_code, response.headers, body.finish(), secrets)
 
 
@@ -164,7 +167,7 @@ class _IncompleteBodyError(Exception):
 
 
 @contextlib.contextmanager
-def _map_transport_errors(request: Request, secrets: list[str], timeout: float) -> Iterator[None]:
+def _map_transport_errors(request: Request, route: Route, timeout: float) -> Iterator[None]:
     """Translate the errors of httpx. A cause that contains a secret is dropped."""
     try:
         yield
@@ -175,11 +178,15 @@ def _map_transport_errors(request: Request, secrets: list[str], timeout: float) 
     except (httpx.TransportError, OSError, _IncompleteBodyError) as error:
         # Errors of TLS after the handshake are OSErrors that httpx does not translate.
         original = error.args[0] if isinstance(error, _IncompleteBodyError) else error
-        reason = quote_untrusted(str(original).rstrip(".") or type(original).__name__, secrets)
-        cause = safe_cause(original, secrets)
+        secrets = [*request.secrets, *route.secrets]
+        text, cause = str(original) or type(original).__name__, safe_cause(original, secrets)
         if isinstance(error, _IncompleteBodyError):
+            reason = quote_untrusted(text.rstrip("."), secrets)
             raise AngusResponseError(f"{request}: incomplete body: {reason}.", truncated=True) from cause
-        raise AngusUnavailableError(f"{request}: no response: {reason}.") from cause
+        refused = REFUSED_TUNNEL if isinstance(original, httpx.ProxyError) else ""
+        raise route.no_response(request, original, refused + text) from cause
     except (httpx.InvalidURL, ValueError, ExceptionGroup) as error:
-        # An invalid host is a ValueError, an invalid port comes in a group.
-        raise AngusAuthError(f"{request}: invalid URL, check the connection's URLs and proxy: {error}") from error
+        # Its text may contain a part of a secret.
+        raise AngusAuthError(
+            f"{request}: invalid URL, check the connection's URLs and proxy: {type(error).__name__}."
+        ) from None

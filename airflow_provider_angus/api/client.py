@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Hashable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from functools import partial
@@ -19,13 +20,14 @@ from urllib3.exceptions import HTTPError, LocationValueError, NewConnectionError
 from airflow_provider_angus.api.auth import SHARED_TOKENS, Authenticator, TokenCache
 from airflow_provider_angus.api.bodies import ACCEPT_ENCODING, BodyDecoder, BodyError
 from airflow_provider_angus.api.messages import Flow, Request, Response, SingleFlight
+from airflow_provider_angus.api.network import Route, find_route
 from airflow_provider_angus.api.page_threads import PageThreads
 from airflow_provider_angus.api.pagination import EntityPages
 from airflow_provider_angus.api.redaction import quote_untrusted, safe_cause
 from airflow_provider_angus.api.responses import raise_if_unavailable, timed_out
 from airflow_provider_angus.api.retries import DEFAULT_RETRY_POLICY, RetryPolicy
-from airflow_provider_angus.api.settings import MAX_CONCURRENCY, Settings, is_remote
-from airflow_provider_angus.exceptions import AngusAuthError, AngusResponseError, AngusUnavailableError
+from airflow_provider_angus.api.settings import MAX_CONCURRENCY, Settings
+from airflow_provider_angus.exceptions import AngusAuthError, AngusResponseError
 from airflow_provider_angus.model.entities import Row
 from airflow_provider_angus.model.intervals import Interval
 
@@ -33,7 +35,7 @@ T = TypeVar("T")
 
 _READ_SIZE = 1 << 16
 
-# UnicodeError: a proxy's user or password that is not Latin-1.
+# find_route rejects the URLs that this project knows to be invalid; these errors are for all others.
 _INVALID_URL = (InvalidSchema, InvalidURL, LocationValueError, UnicodeError)
 
 
@@ -68,15 +70,20 @@ class AngusClient:
         self._authenticator = Authenticator(settings.credentials, settings.console_url, tokens)
         self._settings, self._tokens, self._on_token = settings, tokens, on_token
         self._retry_policy, self._sleep = retry_policy, sleep
-        self._session = _Session()
-        self._routes: dict[str, dict[str, Any]] = {}
+        self._routes: dict[str, Route] = {}
+        self._sessions: dict[Hashable, _Session] = {}
+        self._lock = threading.Lock()
         self._reading: set[PageThreads] = set()
 
     def close(self) -> None:
         """Cancel all fetches. A request in progress ends within ``timeout`` seconds; its response is dropped."""
         for threads in list(self._reading):
             threads.cancel()
-        self._session.close()
+        self._close_connections()
+
+    def _close_connections(self) -> None:
+        for session in list(self._sessions.values()):
+            session.close()
 
     def __enter__(self) -> Self:
         return self
@@ -139,28 +146,28 @@ class AngusClient:
         response = self._exchange(request)
         if threads.cancelled:
             # The connection may have been opened after close().
-            self._session.close()
+            self._close_connections()
         threads.raise_if_cancelled()
         raise_if_unavailable(request, response)
         return response
 
     def _exchange(self, request: Request) -> Response:
-        settings = self._settings
-        deadline = time.monotonic() + settings.timeout
-        secrets = [*request.secrets, *settings.proxy_secrets]
+        timeout = self._settings.timeout
+        route = self._find_route(request.url)
+        session = self._session(route)
+        deadline = time.monotonic() + timeout
         with (
-            _map_transport_errors(request, secrets, settings.timeout),
-            self._session.request(
+            _map_transport_errors(request, route, timeout),
+            session.request(
                 request.method,
                 request.url,
                 params=dict(request.params),
                 json=request.body,
                 headers={"Accept-Encoding": ACCEPT_ENCODING},
                 auth=_BearerAuth(request.token),
-                timeout=settings.timeout,
+                timeout=timeout,
                 allow_redirects=False,
                 stream=True,
-                **self._route(request.url),
             ) as response,
         ):
             body = BodyDecoder(response.headers.get("Content-Encoding"))
@@ -168,34 +175,63 @@ class AngusClient:
                 if time.monotonic() > deadline:
                     raise requests.Timeout
                 body.feed(chunk)
-            return Response(response.status_code, response.headers, body.finish(), secrets)
+            secrets = [*request.secrets, *route.secrets]
+            received = Response(response.status_code, response.headers, body.finish(), secrets)
+        route.raise_if_refused(request, received)
+        return received
 
-    def _route(self, url: str) -> dict[str, Any]:
-        """Return proxies and certificates for a URL, from the connection and the environment, computed once."""
+    def _find_route(self, url: str) -> Route:
         if url not in self._routes:
-            own = self._settings.proxy
-            proxies = {"http": own, "https": own} if own else {}
-            with requests.Session() as session:
-                route = session.merge_environment_settings(url, proxies, None, self._settings.verify, None)
-            if url.startswith("http:") and not own:
-                # Unencrypted requests go to this machine only, so not through a proxy on another.
-                route["proxies"] = {name: proxy for name, proxy in route["proxies"].items() if not is_remote(proxy)}
-            self._routes[url] = {"proxies": route["proxies"], "verify": route["verify"]}
+            self._routes[url] = find_route(self._settings, url)
         return self._routes[url]
+
+    def _session(self, route: Route) -> _Session:
+        """Return the session of a route, a new one if the CA certificates were replaced."""
+        key = (route, route.tls.stamp())
+        with self._lock:
+            if key not in self._sessions:
+                self._sessions[key] = _Session(route)
+            return self._sessions[key]
 
 
 class _Session(requests.Session):
     """A session for several threads: no cookies, no redirects, nothing from the environment or a ``.netrc``."""
 
-    def __init__(self) -> None:
+    def __init__(self, route: Route) -> None:
         super().__init__()
         self.trust_env = False
+        self.verify = route.tls.path is not None
+        if route.proxy:
+            self.proxies = dict.fromkeys(("http", "https"), route.proxy.url.replace("socks5://", "socks5h://"))
         self.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+        adapter = _Adapter(route)
         for scheme in ("https://", "http://"):
-            self.mount(scheme, HTTPAdapter(pool_maxsize=MAX_CONCURRENCY))
+            self.mount(scheme, adapter)
 
     def get_redirect_target(self, resp: requests.Response) -> None:
         """Return None: requests would read the body of a redirect without a limit, even if it does not follow it."""
+
+
+class _Adapter(HTTPAdapter):
+    """Connects as a route says: to servers and to proxies with its TLS context."""
+
+    def __init__(self, route: Route) -> None:
+        self._route, self._tls = route, route.tls.create_context()
+        super().__init__(pool_maxsize=MAX_CONCURRENCY)
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        super().init_poolmanager(*args, ssl_context=self._tls, **kwargs)
+
+    def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:
+        if not proxy.startswith("socks"):
+            kwargs["proxy_ssl_context"] = self._tls
+        return super().proxy_manager_for(proxy, ssl_context=self._tls, **kwargs)
+
+    def proxy_headers(self, proxy: str) -> dict[str, str]:  # noqa: ARG002 (of the base class)
+        return dict(self._route.proxy.headers) if self._route.proxy else {}
+
+    def cert_verify(self, *_: Any) -> None:
+        """Add no CA certificates to those of the TLS context."""
 
 
 class _BearerAuth(requests.auth.AuthBase):
@@ -209,7 +245,7 @@ class _BearerAuth(requests.auth.AuthBase):
 
 
 @contextmanager
-def _map_transport_errors(request: Request, secrets: list[str], timeout: float) -> Iterator[None]:
+def _map_transport_errors(request: Request, route: Route, timeout: float) -> Iterator[None]:
     """Translate the errors of requests and urllib3. A cause that contains a secret is dropped."""
     try:
         yield
@@ -218,17 +254,17 @@ def _map_transport_errors(request: Request, secrets: list[str], timeout: float) 
     except (requests.Timeout, ReadTimeoutError) as error:
         raise timed_out(request, timeout) from error
     except _INVALID_URL as error:
-        # Other texts may contain a part of a proxy's password, also of a proxy in the environment.
-        reason = str(error) if isinstance(error, InvalidSchema) else type(error).__name__
-        raise AngusAuthError(f"{request}: invalid URL, check the connection's URLs and proxy: {reason}") from None
-    except (requests.RequestException, HTTPError) as error:
-        reason = quote_untrusted(_innermost_text(error).rstrip("."), secrets)
-        cause = safe_cause(error, secrets)
+        # Its text may contain a part of a secret.
+        raise AngusAuthError(
+            f"{request}: invalid URL, check the connection's URLs and proxy: {type(error).__name__}."
+        ) from None
+    except (requests.RequestException, HTTPError, OSError) as error:
+        secrets = [*request.secrets, *route.secrets]
+        text, cause = _innermost_text(error), safe_cause(error, secrets)
         if isinstance(error, HTTPError):
+            reason = quote_untrusted(text.rstrip("."), secrets)
             raise AngusResponseError(f"{request}: incomplete body: {reason}.", truncated=True) from cause
-        raise AngusUnavailableError(f"{request}: no response: {reason}.") from cause
-    except OSError as error:
-        raise AngusAuthError(f"{request}: unusable certificates, check the connection's verify: {error}") from error
+        raise route.no_response(request, error, text) from cause
 
 
 def _innermost_text(error: BaseException) -> str:

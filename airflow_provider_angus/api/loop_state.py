@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import ssl
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Hashable
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import ClassVar
-from urllib.request import getproxies
 
 import httpx
 
 from airflow_provider_angus.api.messages import Flow, SingleFlight
-from airflow_provider_angus.api.settings import Settings, is_remote
-from airflow_provider_angus.exceptions import AngusAuthError
+from airflow_provider_angus.api.network import Route, find_route
+from airflow_provider_angus.api.settings import Settings
 
 #: The maximum of concurrent requests of an event loop, spread over clients with few connections each: for every
 #: request, httpx searches all connections of a client.
@@ -49,7 +47,8 @@ class LoopState:
     def __init__(self) -> None:
         self.cpu_turn = asyncio.Lock()
         self._connections = asyncio.Semaphore(MAX_CONNECTIONS)
-        self._pools: dict[tuple[bool | str, str | None], _ClientPool] = {}
+        self._routes: dict[tuple[bool | str, str | None, str], Route] = {}
+        self._pools: dict[Route, _ClientPool] = {}
         self._tasks: dict[str, asyncio.Task[str]] = {}
 
     async def run_once(self, step: SingleFlight, run: Callable[[Flow[str]], Awaitable[str]]) -> str:
@@ -63,10 +62,19 @@ class LoopState:
             step.flow.close()
         return await asyncio.shield(self._tasks[step.key])
 
+    def find_route(self, settings: Settings, url: str) -> Route:
+        """Return how to connect to a URL. The environment is read once."""
+        key = (settings.verify, settings.proxy, url)
+        if key not in self._routes:
+            self._routes[key] = find_route(settings, url)
+        return self._routes[key]
+
     @contextlib.asynccontextmanager
-    async def borrow_client(self, settings: Settings, idle_timeout: float) -> AsyncIterator[httpx.AsyncClient]:
+    async def borrow_client(self, route: Route, idle_timeout: float) -> AsyncIterator[httpx.AsyncClient]:
         """Lend an HTTP client for one request. Waiting for a free connection does not count as the API's time."""
-        pool = self._pools.setdefault((settings.verify, settings.proxy), _ClientPool(settings))
+        if route not in self._pools:
+            self._pools[route] = _ClientPool(route)
+        pool = self._pools[route]
         async with self._connections:
             await yield_to_loop()
             async with pool.borrow(idle_timeout) as http:
@@ -74,21 +82,25 @@ class LoopState:
 
 
 class _ClientPool:
-    """HTTP clients with equal TLS and proxy settings. All are closed when none has been used for a while."""
+    """HTTP clients of a route. All are closed when none has been used for a while, or the CA certificates change."""
 
-    def __init__(self, settings: Settings) -> None:
-        self._verify, self._proxy = settings.verify, settings.proxy
+    def __init__(self, route: Route) -> None:
+        self._route = route
         self._opening = asyncio.Lock()
         self._clients: dict[httpx.AsyncClient, int] = {}
+        self._stamp: Hashable = None
         self._last_used = 0.0
-        self._closing: asyncio.Task[None] | None = None
+        self._closing: set[asyncio.Task[None]] = set()
 
     @contextlib.asynccontextmanager
     async def borrow(self, idle_timeout: float) -> AsyncIterator[httpx.AsyncClient]:
         async with self._opening:
-            if not self._clients:
-                self._clients = dict.fromkeys(await self._open(), 0)
-                self._closing = asyncio.ensure_future(self._close_when_idle(self._clients, idle_timeout))
+            stamp = self._route.tls.stamp()
+            if not self._clients or stamp != self._stamp:
+                self._clients, self._stamp = dict.fromkeys(await self._open(), 0), stamp
+                closing = asyncio.ensure_future(self._close_when_idle(self._clients, idle_timeout))
+                self._closing.add(closing)
+                closing.add_done_callback(self._closing.discard)
             clients = self._clients
             http = min(clients, key=clients.__getitem__)
             clients[http] += 1
@@ -99,44 +111,38 @@ class _ClientPool:
             self._last_used = time.monotonic()
 
     async def _open(self) -> list[httpx.AsyncClient]:
-        try:
-            # Reading the CA bundle takes tens of milliseconds, so not on the event loop.
-            tls = await asyncio.to_thread(self._create_tls_context)
-            # Unencrypted requests go to this machine only, so not through a proxy on another.
-            remote = [proxy for name, proxy in getproxies().items() if name in {"http", "all"} and is_remote(proxy)]
-            mounts = {"http://": None} if remote and not self._proxy else None
-            limits = httpx.Limits(max_keepalive_connections=MAX_CONNECTIONS // _CLIENTS)
-            cookies = CookieJar(DefaultCookiePolicy(allowed_domains=[]))
-            return [
-                httpx.AsyncClient(
-                    verify=tls,
-                    proxy=self._proxy,
-                    mounts=mounts,
-                    limits=limits,
-                    cookies=cookies,
-                    timeout=None,  # noqa: S113 (AngusAsyncClient limits the duration of the complete response)
-                )
-                for _ in range(_CLIENTS)
-            ]
-        except httpx.InvalidURL:
-            # Its text may contain a part of a password.
-            raise AngusAuthError("Check the connection's proxy and the environment's proxies: invalid URL.") from None
-        except (OSError, ValueError, ImportError) as error:
-            raise AngusAuthError(
-                f"Check the connection's verify and proxy and the environment's proxies: {error}"
-            ) from error
-
-    def _create_tls_context(self) -> ssl.SSLContext:
-        if isinstance(self._verify, str):
-            return ssl.create_default_context(cafile=self._verify)
-        return httpx.create_ssl_context(verify=self._verify)
+        # Reading CA certificates takes tens of milliseconds, so not on the event loop.
+        tls = await asyncio.to_thread(self._route.tls.create_context)
+        proxy: httpx.Proxy | None = None
+        if given := self._route.proxy:
+            proxy_tls = tls if given.url.startswith("https:") else None
+            proxy = httpx.Proxy(given.url, headers=dict(given.headers), ssl_context=proxy_tls)
+        limits = httpx.Limits(max_keepalive_connections=MAX_CONNECTIONS // _CLIENTS)
+        cookies = CookieJar(DefaultCookiePolicy(allowed_domains=[]))
+        return [
+            httpx.AsyncClient(
+                verify=tls,
+                proxy=proxy,
+                trust_env=False,
+                limits=limits,
+                cookies=cookies,
+                timeout=None,  # noqa: S113 (AngusAsyncClient limits the duration of the complete response)
+            )
+            for _ in range(_CLIENTS)
+        ]
 
     async def _close_when_idle(self, clients: dict[httpx.AsyncClient, int], idle_timeout: float) -> None:
+        def in_use() -> bool:
+            return any(clients.values()) or (
+                clients is self._clients and time.monotonic() < self._last_used + idle_timeout
+            )
+
         try:
-            while any(clients.values()) or time.monotonic() < self._last_used + idle_timeout:  # noqa: ASYNC110 (a timer)
+            while in_use():  # noqa: ASYNC110 (a timer)
                 await asyncio.sleep(idle_timeout)
         finally:
-            # Also when the event loop ends. The next client reads the CA bundle again.
-            self._clients = {}
+            # Also when the event loop ends. The next client reads the CA certificates again.
+            if clients is self._clients:
+                self._clients = {}
             for http in clients:
                 await http.aclose()

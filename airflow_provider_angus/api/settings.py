@@ -7,6 +7,7 @@ under its plain name and as ``extra__angus__<name>``. All of these forms are acc
 from __future__ import annotations
 
 import ipaddress
+import re
 from base64 import b64encode
 from collections.abc import Mapping
 from contextlib import suppress
@@ -25,7 +26,10 @@ DEFAULT_CONCURRENCY, MAX_CONCURRENCY = 4, 32
 N = TypeVar("N", int, float)
 
 _TRUE, _FALSE = {"true", "yes", "y", "on", "1"}, {"false", "no", "n", "off", "0"}
-_PROXY_SCHEMES = {"http", "https", "socks4", "socks4a", "socks5", "socks5h"}
+_PROXY_SCHEMES = ("http", "https", "socks5", "socks5h")
+_HOST_LABEL = re.compile(r"[A-Za-z0-9_-]{1,63}")
+_IPV4_STYLE = re.compile(r"\d+(\.\d+){3}")
+_MAX_HOST_LENGTH = 253
 
 
 @dataclass(frozen=True)
@@ -49,7 +53,7 @@ class Settings:
     :param data_url: URL of the data API, without a slash at the end.
     :param console_url: URL of the console, without a slash at the end.
     :param timeout: seconds for connecting, and again for the complete response.
-    :param verify: whether to verify TLS certificates, or the path of a CA bundle.
+    :param verify: whether to verify TLS certificates, or the path of a PEM file or of a folder of CA certificates.
     :param proxy: URL of a proxy; None: the proxy of the environment, if any.
     :param concurrency: the maximum of concurrent page requests of one query.
     """
@@ -64,12 +68,8 @@ class Settings:
 
     @property
     def proxy_secrets(self) -> list[str]:
-        """Return the secrets that the proxy may echo: its password, and the credentials of its Basic header."""
-        parts = urlsplit(self.proxy or "")
-        if not parts.password:
-            return []
-        user, password = unquote(parts.username or ""), unquote(parts.password)
-        return [password, b64encode(f"{user}:{password}".encode()).decode()]
+        """Return the secrets that the connection's proxy may echo."""
+        return proxy_secrets(self.proxy or "")
 
     @property
     def masked_values(self) -> set[str]:
@@ -118,26 +118,69 @@ def read_settings(connection: Any, extra: Mapping[str, Any]) -> Settings:
 
 def is_remote(url: str) -> bool:
     """Return whether a proxy's URL leads to another machine, so that unencrypted requests must not go through it."""
-    parts = _split(url if "://" in url else f"http://{url}")
+    parts = split_url(url if "://" in url else f"http://{url}")
     return parts is not None and not _is_loopback(parts.hostname or "")
+
+
+def split_url(url: str) -> SplitResult | None:
+    """Return the parts of a URL, or None if its host or port is invalid."""
+    with suppress(ValueError):
+        parts = urlsplit(url)
+        return parts if parts.port != 0 and _is_host(parts.hostname or "") else None
+    return None
+
+
+def parse_proxy(value: str) -> str:
+    """Return the URL of a proxy, by default with the scheme ``http``.
+
+    :raises ValueError: not a URL of a proxy. The message does not contain the value, which may contain a password.
+    """
+    url = value.strip() if "://" in value else f"http://{value.strip()}"
+    parts = split_url(url)
+    # A path is the rest of a password with a slash.
+    if not parts or parts.scheme not in _PROXY_SCHEMES or parts.path.strip("/") or parts.query or parts.fragment:
+        schemes = ", ".join(_PROXY_SCHEMES)
+        raise ValueError(f"not a URL of the form http://[user:password@]host[:port] (schemes: {schemes})")
+    return url
+
+
+def proxy_secrets(url: str) -> list[str]:
+    """Return the secrets that a proxy may echo: its password, and the credentials of its Basic header."""
+    parts = urlsplit(url)
+    return [unquote(parts.password), basic_credentials(url)] if parts.password else []
+
+
+def basic_credentials(url: str) -> str:
+    """Return the value of a Basic header for the user and password of a URL."""
+    parts = urlsplit(url)
+    return b64encode(f"{unquote(parts.username or '')}:{unquote(parts.password or '')}".encode()).decode()
 
 
 def _read_url(name: str, value: str) -> str:
     url = value.strip()
-    parts = _split(url if "://" in url else f"https://{url}")
+    parts = split_url(url if "://" in url else f"https://{url}")
     if not parts or parts.query or parts.fragment or "@" in parts.netloc:
         raise ValueError(f"{name} is not a URL of the form https://host[:port]")
     if parts.scheme != "https" and not (parts.scheme == "http" and _is_loopback(parts.hostname or "")):
         raise ValueError(f"{name} is {parts.geturl()!r}; credentials need https (http: loopback only)")
-    return parts._replace(path=parts.path.rstrip("/"), query="", fragment="").geturl()
+    # Of the two HTTP libraries, only one ignores the dot of the DNS root when it compares certificates.
+    netloc = re.sub(r"\.(?=:\d*$|$)", "", parts.netloc)
+    return parts._replace(netloc=netloc, path=parts.path.rstrip("/"), query="", fragment="").geturl()
 
 
-def _split(url: str) -> SplitResult | None:
-    """Return the parts of a URL, or None if it has no host or an invalid port."""
-    with suppress(ValueError):
-        parts = urlsplit(url)
-        return parts if parts.hostname and parts.port != 0 else None
-    return None
+def _is_host(hostname: str) -> bool:
+    """Return whether a host is one that both HTTP libraries accept: an address or a name for the DNS.
+
+    :raises ValueError: it is not.
+    """
+    if ":" in hostname or _IPV4_STYLE.fullmatch(hostname):
+        return bool(ipaddress.ip_address(hostname))
+    if not hostname.isascii() or "xn--" in hostname:
+        import idna
+
+        hostname = idna.encode(hostname, uts46=True).decode()
+    labels = hostname.removesuffix(".").split(".")
+    return len(hostname) <= _MAX_HOST_LENGTH and all(map(_HOST_LABEL.fullmatch, labels))
 
 
 def _add_port(url: str, port: int | None) -> str:
@@ -172,11 +215,10 @@ def _read_number(name: str, value: str, kind: type[N], default: N, maximum: N) -
 def _read_proxy(value: str, *, encrypted: bool) -> str | None:
     if not value:
         return None
-    url = value if "://" in value else f"http://{value}"
-    parts = _split(url)
-    if not (parts and parts.scheme in _PROXY_SCHEMES):
-        # The value may contain a password.
-        raise ValueError("proxy is not a URL of the form http://[user:password@]host[:port]")
+    try:
+        url = parse_proxy(value)
+    except ValueError as error:
+        raise ValueError(f"proxy is {error}") from None
     if not encrypted and is_remote(url):
         raise ValueError("an http URL (loopback only) cannot go through a proxy on another machine")
     return url

@@ -13,6 +13,9 @@ import pytest
 import tenacity
 from faults import Fault, FaultProxy, affects_test_button, all_faults, send_response
 from faults.transport import head, send_slowly
+from forward_proxy import send_on
+from network_cases import NETWORK_CASES
+from network_lab import NetworkLab
 from paths import PATHS, QUERY, Paths
 
 from airflow_provider_angus.api.auth import SHARED_TOKENS
@@ -142,24 +145,29 @@ def test_unreachable_server_is_unavailable(
         record(server.__name__.replace("_", " "), path, paths.check(path, AngusUnavailableError))
 
 
+@pytest.fixture(scope="module")
+def lab(upstream: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Iterator[NetworkLab]:
+    """Servers and proxies with and without TLS, which forward all requests to the sandbox."""
+
+    def respond(exchange: Exchange) -> None:
+        status, body = send_on(exchange, upstream.url.removeprefix("http://"))
+        exchange.send(body, status)
+
+    with NetworkLab(tmp_path_factory.mktemp("tls"), respond) as lab:
+        yield lab
+
+
+@pytest.mark.filterwarnings("ignore:Unverified")
 @pytest.mark.parametrize("path", PATHS)
-def test_self_signed_certificate_needs_verify(
-    path: str, upstream: Sandbox, paths: Paths, certificate: Path, record: Record
+@pytest.mark.parametrize("name", NETWORK_CASES)
+def test_certificates_and_proxies_are_equal_on_all_paths(
+    name: str, path: str, lab: NetworkLab, upstream: Sandbox, paths: Paths, record: Record
 ) -> None:
-    """Without ``verify``, the server receives no token."""
-    with FaultProxy(upstream.url, certificate=certificate) as server:
-        with connection_to(upstream, server.url):
-            record("self-signed certificate", path, paths.check(path, AngusUnavailableError))
-        assert server.authorizations == []
-        with connection_to(upstream, server.url, verify=str(certificate)):
-            record("self-signed certificate in verify", path, paths.check(path, None))
-
-
-@pytest.mark.parametrize("path", PATHS)
-def test_proxy_gives_correct_rows(path: str, upstream: Sandbox, paths: Paths, record: Record) -> None:
-    with FaultProxy(upstream.url) as proxy, connection_to(upstream, upstream.url, proxy=proxy.url):
-        record("proxy", path, paths.check(path, None))
-        assert len(proxy.requests) > 1
+    """A server or proxy that is not part of the expected route receives no request."""
+    case = NETWORK_CASES[name]
+    with lab.setting(case, upstream.connection()), lab.record_route() as route:
+        record(f"network: {name}", path, paths.check(path, case.error))
+    assert tuple(route) == case.route
 
 
 @pytest.mark.parametrize("path", PATHS)

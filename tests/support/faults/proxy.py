@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 import threading
-from contextlib import closing
 from dataclasses import dataclass
-from http.client import HTTPConnection
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from forward_proxy import send_on
 from http_servers import HttpServer
 
 if TYPE_CHECKING:
@@ -74,22 +73,11 @@ class FaultProxy(HttpServer):
         return [value for exchange in self.requests if (value := exchange.headers["Authorization"])]
 
     def _respond(self, exchange: Exchange) -> None:
-        original = self._forward(exchange)
+        original = Original(*send_on(exchange, self._upstream))
         if self._fault and self._is_affected(exchange):
             self._fault.send(exchange, original)
         else:
             exchange.send(original.body, original.status)
-
-    def _forward(self, exchange: Exchange) -> Original:
-        # The target of a proxy request is a complete URL.
-        url = urlsplit(exchange.target)
-        authorization = exchange.headers["Authorization"]
-        headers = {"Authorization": authorization} if authorization else {}
-        with closing(HTTPConnection(url.netloc or self._upstream, timeout=30)) as upstream:
-            target = url._replace(scheme="", netloc="").geturl()
-            upstream.request(exchange.method, target, exchange.body or None, headers)
-            response = upstream.getresponse()
-            return Original(response.status, response.read())
 
     def _is_affected(self, exchange: Exchange) -> bool:
         """Return whether the fault affects a request, and count the affected requests."""

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import gc
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
-import certifi
 import pytest
 from clients import run
 from http_servers import HttpServer
@@ -19,7 +17,7 @@ from airflow_provider_angus.api.async_client import AngusAsyncClient
 from airflow_provider_angus.api.auth import TokenCache
 from airflow_provider_angus.api.loop_state import MAX_CONNECTIONS
 from airflow_provider_angus.api.retries import RetryPolicy
-from airflow_provider_angus.exceptions import AngusAuthError, AngusUnavailableError
+from airflow_provider_angus.exceptions import AngusUnavailableError
 from airflow_provider_angus.sandbox import Sandbox
 
 if TYPE_CHECKING:
@@ -200,24 +198,3 @@ def test_event_loops_in_several_threads(sandbox: Sandbox) -> None:
 
     settings, tokens = sandbox_settings(sandbox, verify=False), TokenCache()
     assert [len(rows) for rows in run(main())] == [1] * 24
-
-
-@pytest.mark.parametrize("no_proxy", ["fd00::/8"])
-def test_async_client_with_unusable_no_proxy_raises_auth_error(
-    no_proxy: str, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("no_proxy", no_proxy)
-    with pytest.raises(AngusAuthError, match="Check the connection's .*proxy"):
-        run(fetch(sandbox_settings(sandbox)))
-
-
-def test_async_client_reads_a_repaired_ca_bundle(sandbox: Sandbox, tmp_path: Path) -> None:
-    bundle, certificates = tmp_path / "ca.pem", Path(certifi.where()).read_text()
-
-    async def main(settings: Settings) -> None:
-        with pytest.raises(AngusAuthError):
-            await fetch(settings)
-        bundle.write_text(certificates)
-        assert len(await fetch(settings)) == 1
-
-    run(main(sandbox_settings(sandbox, verify=str(bundle))))

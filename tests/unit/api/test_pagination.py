@@ -75,10 +75,10 @@ def test_pages_are_requested_by_number_at_one_url(tokens: TokenCache) -> None:
 @pytest.mark.parametrize(
     ("arguments", "problem"),
     [
-        ({"metrics": "visitors"}, "must be one or more of"),
-        ({"metrics": []}, "must be one or more of"),
-        ({"time": "by_week"}, "must be one of"),
-        ({"window": timedelta(0)}, "must be a positive timedelta"),
+        ({"metrics": "visitors"}, "metrics: expected one or more of"),
+        ({"metrics": []}, "metrics: expected one or more of"),
+        ({"time": "by_week"}, "time: expected one of"),
+        ({"window": timedelta(0)}, "window: expected a positive timedelta"),
     ],
 )
 def test_pages_invalid_query_raises_before_any_request(arguments: dict[str, Any], problem: str) -> None:

@@ -123,6 +123,12 @@ def test_read_settings_missing_fields_are_all_named_in_order() -> None:
         ("http://127.0.0.1:8765", "http://127.0.0.1:8765"),
         ("http://127.9.9.9", "http://127.9.9.9"),
         ("http://[::1]:8765", "http://[::1]:8765"),
+        ("https://data.example.", "https://data.example"),
+        ("https://data.example.:8443/angus", "https://data.example:8443/angus"),
+        ("https://my_host", "https://my_host"),
+        ("https://bücher.example", "https://bücher.example"),
+        ("https://xn--bcher-kva.example", "https://xn--bcher-kva.example"),
+        (f"https://{'a' * 63}.example", f"https://{'a' * 63}.example"),
     ],
 )
 def test_read_settings_url_is_https_or_loopback(value: str, url: str) -> None:
@@ -167,6 +173,15 @@ def test_read_settings_unencrypted_url_raises(name: str, url: str) -> None:
         "https://data.example:port",
         "https://data.example:0",
         "https://data.example:99999",
+        "https://data..example",
+        "https://.data.example",
+        "https://my host",
+        "https://my%20host",
+        "https://127.0.0.256",
+        "https://[::g]",
+        "https://xn--a.example",
+        f"https://{'a' * 64}.example",
+        f"https://{'a.' * 127}example",
         "file:///etc/passwd",
     ],
 )
@@ -254,7 +269,19 @@ def test_read_settings_proxy_may_have_credentials(proxy: str) -> None:
 
 @pytest.mark.parametrize(
     "proxy",
-    [f"http://me:{SECRET}@", f"http://me:{SECRET}@[proxy", f"http://me:{SECRET}/@proxy:1", "ftp://proxy", "http://"],
+    [
+        f"http://me:{SECRET}@",
+        f"http://me:{SECRET}@[proxy",
+        f"http://me:{SECRET}/@proxy:1",
+        f"http://me:1234/{SECRET}@proxy:1",
+        f"http://me:1234?{SECRET}@proxy:1",
+        f"http://me:1234#{SECRET}@proxy:1",
+        "http://proxy..example",
+        "http://proxy:0",
+        "socks4://proxy:1080",
+        "ftp://proxy",
+        "http://",
+    ],
 )
 def test_read_settings_invalid_proxy_raises_without_password(proxy: str) -> None:
     assert "is invalid: proxy is not a URL of the form " in read_error({"proxy": proxy})
