@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import BaseOperatorLink
 
+from airflow_provider_angus._parameters import connection_ids
+
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import BaseOperator
 
@@ -27,13 +29,11 @@ class AngusConsoleLink(BaseOperatorLink):
         :param operator: an operator with ``angus_conn_id``; of several connections the first is used.
         """
         from airflow_provider_angus.api.settings import CONSOLE_URL
-        from airflow_provider_angus.exceptions import AngusError
         from airflow_provider_angus.hooks import AngusHook
 
-        conn_id = getattr(operator, "angus_conn_id", None)
-        conn_id = conn_id if isinstance(conn_id, str) else next(iter(conn_id or ()), "")
         try:
+            conn_id, *_others = connection_ids("angus_conn_id", getattr(operator, "angus_conn_id", None))
             return AngusHook(conn_id).settings().console_url
-        except AngusError:
+        except Exception:  # noqa: BLE001 (a link must not break the page or the task)
             # Airflow 2 calls this in the web server, which may lack the connection or see a template.
             return CONSOLE_URL

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 
 from airflow.providers.common.compat.sdk import BaseOperator
 
-from airflow_provider_angus._compat import is_asset
-from airflow_provider_angus._parameters import EntitiesParametersMixin, is_template
+from airflow_provider_angus._compat import HAS_RETRY_POLICIES, is_asset
+from airflow_provider_angus._parameters import EntitiesParametersMixin, connection_ids, normalize_list
 from airflow_provider_angus.exceptions import AngusRequestError
 from airflow_provider_angus.hooks import AngusHook
 from airflow_provider_angus.links import AngusConsoleLink
+from airflow_provider_angus.model.arguments import describe_argument
 from airflow_provider_angus.model.buckets import Time, describe_buckets, partial_buckets
 from airflow_provider_angus.model.intervals import DateLike, Interval
+from airflow_provider_angus.retry_policy import AngusRetryPolicy
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -33,17 +36,19 @@ class AngusEntitiesOperator(EntitiesParametersMixin, BaseOperator):
 
     The event of each asset in ``outlets`` gets the extra ``stream``, ``from_date``, ``to_date`` and ``rows``.
 
-    :param metrics: names, or one text of names separated by commas (templated): ``passing_by``, ``interested``,
-        ``stop_time``, ``attention_time``, ``gender``, ``category``, ``satisfaction``.
+    Each parameter accepts the types below, also as the result of a template or of another task. Any other value is an
+    ``AngusRequestError`` or ``AngusIntervalError``, when the DAG is parsed or, for templates, before any request.
+
+    :param metrics: any iterable of names, or one text of names separated by commas (templated): ``passing_by``,
+        ``interested``, ``stop_time``, ``attention_time``, ``gender``, ``category``, ``satisfaction``.
     :param time: ``by_hour``, ``by_day`` (UTC buckets) or ``global`` (one bucket, the interval) (templated).
-    :param angus_conn_id: an Airflow connection of type ``angus``; one connection is one stream. Or a list of up to
-        100, fetched 16 at a time; map longer lists over lists of 50 to 100 (templated).
+    :param angus_conn_id: an Airflow connection of type ``angus``; one connection is one stream. Or any iterable of up
+        to 100, fetched 16 at a time; map longer lists over lists of 50 to 100. An ``int`` is its digits (templated).
     :param on_stream_error: ``fail``: if a stream of a list fails, return the rows of the others to XCom and fail with
         an error that names each failed stream. ``skip``: log the failure. If all streams fail, the task fails.
-    :param from_date: start, inclusive, instead of the run's data interval: ISO 8601 text, datetime or pendulum
-        DateTime; without an offset it is UTC (templated).
-    :param to_date: end, exclusive: ISO 8601 text, datetime or pendulum DateTime; without an offset it is UTC
-        (templated).
+    :param from_date: start, inclusive, instead of the run's data interval: ISO 8601 text, date, datetime or pendulum
+        DateTime; without an offset it is UTC. An ``int`` of eight digits is the text ``20261120`` (templated).
+    :param to_date: end, exclusive, at most 9999-12-31: the same types as ``from_date`` (templated).
     :param interval: the length of a run without a data interval, ending at the run's scheduled time. Must be positive.
         A ``timedelta``, or a ``pendulum.duration(days=1)`` for calendar days in the time zone of the schedule.
     :param window: the length of one request's range, rounded down to whole buckets. Must be positive. None: the whole
@@ -62,9 +67,9 @@ class AngusEntitiesOperator(EntitiesParametersMixin, BaseOperator):
     def __init__(
         self,
         *,
-        metrics: str | list[str],
+        metrics: str | Iterable[str],
         time: Time = "global",
-        angus_conn_id: str | list[str] = AngusHook.default_conn_name,
+        angus_conn_id: str | int | Iterable[str | int] = AngusHook.default_conn_name,
         on_stream_error: OnStreamError = "fail",
         from_date: DateLike | None = None,
         to_date: DateLike | None = None,
@@ -72,20 +77,22 @@ class AngusEntitiesOperator(EntitiesParametersMixin, BaseOperator):
         window: timedelta | None = None,
         **kwargs: Any,
     ) -> None:
+        if HAS_RETRY_POLICIES and "retry_policy" not in kwargs.get("default_args", {}):
+            kwargs.setdefault("retry_policy", AngusRetryPolicy())
         super().__init__(**kwargs)
-        self.metrics = metrics
+        self.metrics = normalize_list(metrics)
         self.time = time
-        self.angus_conn_id = angus_conn_id
+        self.angus_conn_id = normalize_list(angus_conn_id)
         self.on_stream_error = on_stream_error
         self.from_date = from_date
         self.to_date = to_date
         self.interval = interval
         self.window = window
         self.check_parameters()
-        if on_stream_error not in get_args(OnStreamError):
-            raise AngusRequestError(f"on_stream_error must be 'fail' or 'skip', got {on_stream_error!r}.")
-        if not is_template(angus_conn_id):
-            self._conn_ids()
+        if not isinstance(on_stream_error, str) or on_stream_error not in get_args(OnStreamError):
+            raise AngusRequestError(
+                f"on_stream_error: expected 'fail' or 'skip', got {describe_argument(on_stream_error)}."
+            )
 
     def execute(self, context: Context) -> Any:
         """Return the rows of the run's interval, all or none."""
@@ -110,7 +117,7 @@ class AngusEntitiesOperator(EntitiesParametersMixin, BaseOperator):
         from airflow_provider_angus.loading.multi_stream import MultiStreamFetch
 
         return MultiStreamFetch(
-            self._conn_ids(),
+            connection_ids("angus_conn_id", self.angus_conn_id),
             metrics=self.metrics,
             interval=interval,
             time=self.time,
@@ -126,16 +133,8 @@ class AngusEntitiesOperator(EntitiesParametersMixin, BaseOperator):
     def _event_extra(self, fetch: MultiStreamFetch) -> EventExtra:
         streams = list(fetch.row_counts)
         return {
-            "stream": streams[0] if isinstance(self.angus_conn_id, str) else streams,
+            "stream": streams if isinstance(self.angus_conn_id, list) else streams[0],
             "from_date": fetch.interval.start.isoformat(),
             "to_date": fetch.interval.end.isoformat(),
             "rows": sum(fetch.row_counts.values()),
         }
-
-    def _conn_ids(self) -> list[str]:
-        conn_ids = [self.angus_conn_id] if isinstance(self.angus_conn_id, str) else list(self.angus_conn_id)
-        if not conn_ids or not all(isinstance(conn_id, str) and conn_id for conn_id in conn_ids):
-            raise AngusRequestError(
-                f"angus_conn_id must be a connection ID or a list of connection IDs, got {self.angus_conn_id!r}."
-            )
-        return conn_ids

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager
 from itertools import chain
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast, get_args
 
-from airflow_provider_angus._parameters import is_template
+from airflow_provider_angus._parameters import check_flag, connection_id, is_template
 from airflow_provider_angus.exceptions import AngusRowError, AngusTargetError
-from airflow_provider_angus.loading.formats import file_format, write_rows
-from airflow_provider_angus.loading.sql import SqlTable, check_table
+from airflow_provider_angus.loading.formats import Format, file_format, is_gzip, write_rows
+from airflow_provider_angus.loading.sql import SqlTable
+from airflow_provider_angus.loading.sql_names import check_table
+from airflow_provider_angus.model.arguments import describe_argument, digits_as_text, is_name
 from airflow_provider_angus.model.columns import Column, table_columns
 from airflow_provider_angus.model.entities import Row, check_metrics
 from airflow_provider_angus.model.intervals import Interval
+from airflow_provider_angus.model.text import sanitize_line
 from airflow_provider_angus.operators import AngusEntitiesOperator
 
 if TYPE_CHECKING:
@@ -21,7 +25,6 @@ if TYPE_CHECKING:
     from airflow.providers.common.sql.hooks.sql import DbApiHook
     from airflow.providers.openlineage.extractors import OperatorLineage
 
-    from airflow_provider_angus.loading.formats import Format
     from airflow_provider_angus.loading.lineage import OutputDataset
     from airflow_provider_angus.loading.manifests import FileManifest, SqlManifest
     from airflow_provider_angus.loading.multi_stream import MultiStreamFetch, StreamRows
@@ -32,6 +35,7 @@ class _Transfer(AngusEntitiesOperator):
 
     def __init__(self, *, allow_empty: bool = True, **kwargs: Any) -> None:
         super().__init__(**kwargs)
+        check_flag("allow_empty", allow_empty)
         self.allow_empty = allow_empty
         self._lineage: tuple[list[str], Callable[[], OutputDataset]] | None = None
 
@@ -58,17 +62,19 @@ class AngusToObjectStorageOperator(_Transfer):
     not grow with the interval. With a list of connections, the file has the rows of all streams; a stream that fails
     is missing from it. It accepts all parameters of :class:`~airflow_provider_angus.operators.AngusEntitiesOperator`.
 
-    :param path: the file: ``/data/{{ ds }}.jsonl``, ``s3://bucket/{{ ds }}.parquet`` or an ``ObjectStoragePath``; the
-        connection may be part of it (``s3://aws_default@bucket/...``) (templated). Missing folders are created.
-    :param storage_conn_id: an Airflow connection for the object store, if ``path`` has none (templated).
+    :param path: the file: ``/data/{{ ds }}.jsonl``, ``s3://bucket/{{ ds }}.parquet``, a ``Path`` or an
+        ``ObjectStoragePath``; the connection may be part of it (``s3://aws_default@bucket/...``). Missing folders are
+        created. An ``int`` is its digits (templated).
+    :param storage_conn_id: an Airflow connection for the object store, if ``path`` has none. An ``int`` is its digits
+        (templated).
     :param format: ``jsonl``, ``csv`` or ``parquet``; None: the ending of ``path``. A path that ends with ``.gz`` is
-        compressed with gzip.
+        compressed with gzip (templated).
     :param allow_empty: whether a result without rows may replace a file; otherwise it is an ``AngusResponseError``.
         The API sends hours without people as zeros, which are rows.
     :returns: ``{"path", "stream", "from_date", "to_date", "rows", "bytes", "checksum"}``: ``stream`` is a list if
         ``angus_conn_id`` is a list, dates are ISO 8601 in UTC, half-open, the checksum is ``sha256:...`` of the file.
-    :raises AngusTargetError: unknown format, or Airflow has no store for the path's scheme.
-    :raises AngusStorageError: the file cannot be written. Existing data is unchanged.
+    :raises AngusTargetError: unknown format or store, or no bucket, permission or credentials.
+    :raises AngusStorageError: the disk or store failed. Existing data is unchanged.
     :raises AngusError: any other error of the tree in :mod:`airflow_provider_angus.exceptions`.
 
     Example::
@@ -77,30 +83,37 @@ class AngusToObjectStorageOperator(_Transfer):
         load = AngusToObjectStorageOperator(task_id="load", metrics="passing_by", time="by_hour", path=path)
     """
 
-    template_fields = (*AngusEntitiesOperator.template_fields, "path", "storage_conn_id")
+    template_fields = (*AngusEntitiesOperator.template_fields, "path", "storage_conn_id", "format")
 
     def __init__(
         self,
         *,
-        path: str | ObjectStoragePath,
-        storage_conn_id: str | None = None,
+        path: str | os.PathLike[str] | ObjectStoragePath,
+        storage_conn_id: str | int | None = None,
         format: Format | None = None,  # noqa: A002 (Airflow's name for it)
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.path = path
+        self.path = _as_path(path)
         self.storage_conn_id = storage_conn_id
         self.format = format
-        if isinstance(path, str) and not is_template(path):
-            file_format(path, format)
+        if not is_template(storage_conn_id):
+            self._storage_conn_id()
+        if not is_template(format):
+            _check_format(format)
+        if not is_template(_path_name(self.path)):
+            name = _check_path(self.path)
+            if not is_template(format):
+                file_format(name, format)
 
     def _load(self, fetch: MultiStreamFetch) -> tuple[FileManifest, FileManifest]:
         from airflow_provider_angus.loading.lineage import file_output
         from airflow_provider_angus.loading.object_storage import resolve_path, write_atomically
 
-        name, columns = str(self.path), self._columns()
-        format_, compress = file_format(name, self.format), name.endswith(".gz")
-        path = resolve_path(self.path, self.storage_conn_id)
+        self.path, columns = _as_path(self.path), self._columns()
+        name = _check_path(self.path)
+        format_, compress = file_format(name, _check_format(self.format)), is_gzip(name)
+        path = resolve_path(self.path, self._storage_conn_id())
         with _start(fetch) as streams:
             rows = _chain_rows(streams)
             file = write_atomically(path, lambda file: write_rows(file, rows, columns, format_, compress=compress))
@@ -114,6 +127,9 @@ class AngusToObjectStorageOperator(_Transfer):
         }
         return manifest, manifest
 
+    def _storage_conn_id(self) -> str | None:
+        return None if self.storage_conn_id is None else connection_id("storage_conn_id", self.storage_conn_id)
+
 
 class AngusToSqlOperator(_Transfer):
     """Load the rows of the DAG run's data interval into a table: each interval of each stream exactly once.
@@ -123,15 +139,17 @@ class AngusToSqlOperator(_Transfer):
     ``DbApiHook``. A table is for one value of ``time``. Memory does not grow with the interval. It accepts all
     parameters of :class:`~airflow_provider_angus.operators.AngusEntitiesOperator`.
 
-    :param sql_conn_id: an Airflow connection to the database (templated).
-    :param table: the table's name, with a schema if needed: letters, digits, ``_`` and ``$``, no quotes (templated).
+    :param sql_conn_id: an Airflow connection to the database. An ``int`` is its digits (templated).
+    :param table: ``table``, ``schema.table`` or ``database.schema.table``. A name is quoted where the database needs
+        it, so its case is kept. Write a part with dots in double quotes: ``"my.schema".audience`` (templated).
     :param create_table: whether to create a missing table, with the primary key ``stream``, ``bucket_start``,
         ``bucket_end``.
     :param allow_empty: whether a result without rows may replace an interval; otherwise it is an
         ``AngusResponseError``. The API sends hours without people as zeros, which are rows.
     :returns: ``{"table", "stream", "from_date", "to_date", "rows"}``: ``stream`` is a list if ``angus_conn_id`` is a
         list, dates are ISO 8601 in UTC, half-open.
-    :raises AngusTargetError: invalid name, missing table or column, or not a connection to an SQL database.
+    :raises AngusTargetError: invalid name, missing table, column, database or permission, or no SQL database.
+    :raises AngusRowError: the table cannot take the rows of a stream: a value is too long, no partition takes a row.
     :raises AngusStorageError: the database failed. Existing rows are unchanged.
     :raises AngusError: any other error of the tree in :mod:`airflow_provider_angus.exceptions`.
 
@@ -144,18 +162,22 @@ class AngusToSqlOperator(_Transfer):
 
     template_fields = (*AngusEntitiesOperator.template_fields, "sql_conn_id", "table")
 
-    def __init__(self, *, sql_conn_id: str, table: str, create_table: bool = False, **kwargs: Any) -> None:
+    def __init__(self, *, sql_conn_id: str | int, table: str, create_table: bool = False, **kwargs: Any) -> None:
         super().__init__(**kwargs)
+        check_flag("create_table", create_table)
         self.sql_conn_id = sql_conn_id
         self.table = table
         self.create_table = create_table
+        if not is_template(sql_conn_id):
+            connection_id("sql_conn_id", sql_conn_id)
         if not is_template(table):
-            check_table(table)
+            _check_table(table)
 
     def _load(self, fetch: MultiStreamFetch) -> tuple[SqlManifest, SqlManifest]:
         from airflow_provider_angus.loading.lineage import table_output
 
-        hook = self._get_sql_hook()
+        self.table = _check_table(self.table)
+        hook = self._get_sql_hook(connection_id("sql_conn_id", self.sql_conn_id))
         table = SqlTable(hook, self.table, self._columns(), create=self.create_table)
         with _start(fetch) as streams, table:
             for stream_rows in streams:
@@ -167,13 +189,13 @@ class AngusToSqlOperator(_Transfer):
                     fetch.mark_failed(stream_rows, error)
                     continue
                 self.log.info(
-                    "Loaded %s rows of stream %s into %s for %s", count, stream_rows.stream, self.table, fetch.interval
+                    "Loaded %s rows of stream %s into %s for %s", count, stream_rows.stream, table.name, fetch.interval
                 )
         self._lineage = list(fetch.row_counts), lambda: table_output(hook, self.table, self._columns())
         manifest: SqlManifest = {"table": self.table, **self._event_extra(fetch)}
         return manifest, manifest
 
-    def _get_sql_hook(self) -> DbApiHook:
+    def _get_sql_hook(self, conn_id: str) -> DbApiHook:
         from airflow.providers.common.compat.sdk import AirflowException, BaseHook
 
         try:
@@ -181,12 +203,12 @@ class AngusToSqlOperator(_Transfer):
         except ImportError as error:
             raise AngusTargetError("common-sql is missing: pip install 'airflow-provider-angus[sql]'.") from error
         try:
-            hook = BaseHook.get_hook(self.sql_conn_id)
+            hook = BaseHook.get_hook(conn_id)
         except AirflowException as error:
-            raise AngusTargetError(f"Connection {self.sql_conn_id!r} is unusable: {error}") from error
+            raise AngusTargetError(f"Connection {conn_id!r} is unusable: {sanitize_line(str(error))}") from error
         if not isinstance(hook, DbApiHook):
             raise AngusTargetError(
-                f"Connection {self.sql_conn_id!r}: expected an SQL database, got the hook {type(hook).__name__}."
+                f"Connection {conn_id!r}: expected an SQL database, got the hook {type(hook).__name__}."
             )
         return hook
 
@@ -196,6 +218,46 @@ def _start(fetch: MultiStreamFetch) -> Iterator[Iterator[StreamRows]]:
     """Fetch the first stream before the target is opened, so that a failed fetch leaves the target untouched."""
     with closing(iter(fetch)) as streams:
         yield chain([next(streams)], streams)
+
+
+def _as_path(value: Any) -> Any:
+    """Return a path of the operating system as text, which Airflow renders. Any other value is returned unchanged."""
+    if not isinstance(value, os.PathLike):
+        return digits_as_text(value)
+    # On Airflow 2, an ObjectStoragePath is a path of the operating system, too.
+    return value if _is_storage_path(value) else os.fspath(value)
+
+
+def _is_storage_path(value: object) -> bool:
+    from airflow.providers.common.compat.sdk import ObjectStoragePath
+
+    return isinstance(value, ObjectStoragePath)
+
+
+def _path_name(path: object) -> object:
+    return str(path) if not isinstance(path, str) and _is_storage_path(path) else path
+
+
+def _check_path(path: object) -> str:
+    name = _path_name(path)
+    if not isinstance(name, str) or not is_name(name) or is_template(name):
+        raise AngusTargetError(f"path: expected the path or URL of a file, got {describe_argument(path)}.")
+    return name
+
+
+def _check_format(format_: object) -> Format | None:
+    known = get_args(Format)
+    if format_ is not None and (not isinstance(format_, str) or format_ not in known):
+        raise AngusTargetError(f"format: expected one of {', '.join(known)}, got {describe_argument(format_)}.")
+    return cast("Format | None", format_)
+
+
+def _check_table(table: object) -> str:
+    name = digits_as_text(table)
+    if not isinstance(name, str) or not is_name(name) or is_template(name):
+        raise AngusTargetError(f"table: expected the name of a table, got {describe_argument(table)}.")
+    check_table(name)
+    return name
 
 
 def _chain_rows(streams: Iterable[StreamRows]) -> Iterator[Row]:

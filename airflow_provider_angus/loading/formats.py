@@ -13,6 +13,7 @@ from itertools import islice
 from typing import IO, Any, Literal, cast
 
 from airflow_provider_angus.exceptions import AngusTargetError
+from airflow_provider_angus.model.arguments import describe_argument
 from airflow_provider_angus.model.columns import OTHER, Column
 from airflow_provider_angus.model.entities import Row
 
@@ -31,14 +32,18 @@ def file_format(path: str, format_: str | None) -> Format:
 
     :raises AngusTargetError: the format is unknown, or the path has no extension.
     """
-    _, dot, extension = path.lower().removesuffix(".gz").rpartition("/")[2].rpartition(".")
+    extension = path.lower().removesuffix(".gz").rpartition("/")[2].rpartition(".")[2]
     name, known = extension if format_ is None else format_, ", ".join(_WRITERS)
-    if format_ is None and not dot:
-        raise AngusTargetError(f"{path!r} has no extension. Add one, or set format= to one of {known}.")
     if not isinstance(name, str) or name not in _WRITERS:
-        raise AngusTargetError(f"{path!r}: unknown format {name!r}. The extension or format= must be one of {known}.")
+        if format_ is not None:
+            raise AngusTargetError(f"format: expected one of {known}, got {describe_argument(format_)}.")
+        raise AngusTargetError(
+            f"path: expected an extension of {known}, got str {path[-200:]!r}. Change it, or set format=."
+        )
     if name == "parquet" and is_gzip(path):
-        raise AngusTargetError(f"{path!r}: Parquet compresses its columns itself. Remove .gz.")
+        raise AngusTargetError(
+            f"path: expected no .gz, got str {path[-200:]!r}. Parquet compresses its columns itself. Remove .gz."
+        )
     return name
 
 

@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_angus.exceptions import AngusTargetError
-from airflow_provider_angus.model.text import describe_value
+from airflow_provider_angus.model.arguments import describe_argument
 
 if TYPE_CHECKING:
     from airflow.providers.common.sql.hooks.sql import DbApiHook
@@ -28,7 +28,7 @@ def check_table(table: str) -> tuple[str, ...]:
     :raises AngusTargetError: an empty part, more than three parts, a control character, or other quotes.
     """
     if not isinstance(table, str):
-        raise AngusTargetError(f"table: expected a name, got {describe_value(table)}.")
+        raise AngusTargetError(f"table: expected the name of a table, got {describe_argument(table)}.")
     parts, position = [], 0
     while match := _PART.match(table, position):
         plain = match["plain"]
@@ -52,7 +52,7 @@ def _check_plain(table: str, part: str) -> str:
 
 def _invalid(table: str, problem: str) -> AngusTargetError:
     return AngusTargetError(
-        f"{table[:200]!r} is not a valid table name: {problem}. "
+        f"table: expected the name of a table, got {describe_argument(table)}: {problem}. "
         "Use table, schema.table or database.schema.table, and double quotes for a part with dots."
     )
 

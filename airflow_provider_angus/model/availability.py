@@ -6,16 +6,18 @@ minimum, if one is given. Empty buckets are present and contain zeros, so only a
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
 from airflow_provider_angus.exceptions import AngusRequestError
+from airflow_provider_angus.model.arguments import describe_argument
 from airflow_provider_angus.model.buckets import Time, bucket_starts, describe_buckets
 from airflow_provider_angus.model.entities import KEY_COLUMNS, MEANS, Row, metric_columns, totals
 from airflow_provider_angus.model.intervals import Interval
 
 
-def check_minimum(minimum: Mapping[str, float] | None, metrics: Iterable[str]) -> None:
+def check_minimum(minimum: object, metrics: Iterable[str]) -> None:
     """Reject a minimum that no total can be compared with.
 
     :param minimum: ``{column: number}``: the column's total over the interval must reach the number. None: no minimum.
@@ -23,16 +25,17 @@ def check_minimum(minimum: Mapping[str, float] | None, metrics: Iterable[str]) -
     :raises AngusRequestError: a column is not requested or does not add up, or a value is not a number.
     """
     if minimum is not None and not isinstance(minimum, Mapping):
-        raise AngusRequestError(f"minimum must be a dict of columns and numbers, got {minimum!r}.")
+        raise AngusRequestError(f"minimum: expected a dict of columns and numbers, got {describe_argument(minimum)}.")
     allowed = [column for column in metric_columns(metrics)[len(KEY_COLUMNS) :] if column not in MEANS]
     for column, least in (minimum or {}).items():
         if column not in allowed:
             raise AngusRequestError(
-                f"minimum[{column!r}]: expected a requested column that adds up over an interval, one of: "
-                f"{', '.join(allowed) or 'none'}."
+                f"minimum: expected requested columns that add up over an interval ({', '.join(allowed) or 'none'}), "
+                f"got {describe_argument(column)}."
             )
-        if isinstance(least, bool) or not isinstance(least, int | float) or least != least:  # noqa: PLR0124 (NaN)
-            raise AngusRequestError(f"minimum[{column!r}] must be a number, got {least!r}.")
+        # Not NaN, nor an integer that Python refuses to format.
+        if isinstance(least, bool) or not isinstance(least, int | float) or not abs(least) <= sys.float_info.max:
+            raise AngusRequestError(f"minimum[{column!r}]: expected a finite number, got {describe_argument(least)}.")
 
 
 def unavailable_reason(

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 
-from airflow_provider_angus.exceptions import AngusRequestError, AngusResponseError
+from airflow_provider_angus.exceptions import AngusIntervalError, AngusRequestError, AngusResponseError
+from airflow_provider_angus.model.arguments import describe_argument
 from airflow_provider_angus.model.intervals import Interval
 
 Time = Literal["by_hour", "by_day", "global"]
@@ -19,22 +20,22 @@ BUCKET_LENGTHS: dict[Time, timedelta | None] = {
 }
 
 
-def check_time(time: str) -> Time:
+def check_time(time: object) -> Time:
     """Return ``time`` if the API knows it.
 
     :raises AngusRequestError: any other value.
     """
     if not isinstance(time, str) or time not in BUCKET_LENGTHS:
-        raise AngusRequestError(f"Unknown time {time!r}: time must be one of {', '.join(BUCKET_LENGTHS)}.")
+        raise AngusRequestError(f"time: expected one of {', '.join(BUCKET_LENGTHS)}, got {describe_argument(time)}.")
     return time
 
 
 def bucket_starts(interval: Interval, time: Time) -> Iterator[datetime]:
     """Yield the start of every bucket that overlaps the interval, in UTC; for ``global`` the interval's start."""
     start, length = _floor(interval.start, time), BUCKET_LENGTHS[time] or interval.end - interval.start
-    while start < interval.end:
-        yield start
-        start += length
+    # Not start += length until the end, which may overflow.
+    for number in range(count_buckets(interval, time)):
+        yield start + number * length
 
 
 def count_buckets(interval: Interval, time: Time) -> int:
@@ -48,12 +49,16 @@ def bucket_at(moment: datetime, time: str) -> Interval:
 
     :param moment: UTC.
     :raises AngusRequestError: ``time`` is ``global`` or unknown.
+    :raises AngusIntervalError: the bucket ends after the year 9999.
     """
     length = BUCKET_LENGTHS[check_time(time)]
     if length is None:
-        raise AngusRequestError(f"time must be by_hour or by_day here, got {time!r}.")
+        raise AngusRequestError(f"time: expected by_hour or by_day, got {describe_argument(time)}.")
     start = _floor(moment, time)
-    return Interval(start, start + length)
+    try:
+        return Interval(start, start + length)
+    except OverflowError as error:
+        raise AngusIntervalError(f"The bucket that starts at {start.isoformat()} ends after the year 9999.") from error
 
 
 def partial_buckets(interval: Interval, time: Time) -> list[datetime]:

@@ -14,6 +14,7 @@ from functools import cache
 from typing import Any, TypedDict
 
 from airflow_provider_angus.exceptions import AngusRequestError, AngusResponseError
+from airflow_provider_angus.model.arguments import as_list, describe_argument
 from airflow_provider_angus.model.intervals import Interval
 from airflow_provider_angus.model.text import describe_value
 
@@ -49,18 +50,20 @@ _NUMBER_OR_NULL = {*_NUMBERS, type(None)}
 _RESERVED_COLUMNS = {*KEY_COLUMNS, *(column for keys in METRICS.values() for column in keys.values())}
 
 
-def check_metrics(metrics: str | Iterable[str]) -> list[str]:
+def check_metrics(metrics: object) -> list[str]:
     """Return the metrics as a list without duplicates, in the order of a row's columns.
 
-    :param metrics: names, or one text of names separated by commas.
+    :param metrics: any iterable of names, or one text of names separated by commas.
     :raises AngusRequestError: no metric is given, or a name is not a metric of the API.
     """
-    names = metrics.split(",") if isinstance(metrics, str) else metrics if isinstance(metrics, Iterable) else [metrics]
-    requested = [name.strip() if isinstance(name, str) else name for name in names]
+    names = metrics.split(",") if isinstance(metrics, str) else as_list(metrics)
+    requested = [name.strip() if isinstance(name, str) else name for name in names or ()]
     unknown = [name for name in requested if not isinstance(name, str) or name not in METRICS]
     if unknown or not requested:
-        problem = f"Unknown metric {', '.join(map(repr, unknown))}" if unknown else "No metrics given"
-        raise AngusRequestError(f"{problem}: metrics must be one or more of {', '.join(METRICS)}.")
+        details = f" Unknown: {', '.join(map(describe_argument, unknown[:3]))}." if unknown else ""
+        raise AngusRequestError(
+            f"metrics: expected one or more of {', '.join(METRICS)}, got {describe_argument(metrics)}.{details}"
+        )
     return [name for name in METRICS if name in requested]
 
 

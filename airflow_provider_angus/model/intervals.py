@@ -13,9 +13,15 @@ from typing import Any, NamedTuple
 import pendulum
 
 from airflow_provider_angus.exceptions import AngusIntervalError
+from airflow_provider_angus.model.arguments import describe_argument, digits_as_text
 
 DateLike = str | date | datetime
 Timezone = pendulum.Timezone | pendulum.FixedTimezone | str
+
+#: The last date. The end of a bucket that contains a later instant may be in the year 10,000.
+_LAST = datetime(9999, 12, 31, tzinfo=UTC)
+
+_FIX = "If it is a template, this run lacks the value. Pass interval=timedelta(...) for such runs."
 
 
 class Interval(NamedTuple):
@@ -30,17 +36,14 @@ class Interval(NamedTuple):
 
 
 def explicit_interval(from_date: DateLike, to_date: DateLike) -> Interval:
-    """Return the interval between two given dates.
-
-    Each is ISO 8601 text, a datetime, a pendulum DateTime, or a date (its midnight). Without a UTC offset it is UTC,
-    like Airflow's ``ds``.
+    """Return the interval between two given dates, as :func:`read_date` accepts them.
 
     :raises AngusIntervalError: a date cannot be read, or ``to_date`` is not after ``from_date``.
     """
-    interval = Interval(_read_date("from_date", from_date), _read_date("to_date", to_date))
-    if interval.start >= interval.end:
-        raise AngusIntervalError(f"from_date must be before to_date, got {interval}.")
-    return interval
+    start, end = (read_date(name, value, _FIX) for name, value in (("from_date", from_date), ("to_date", to_date)))
+    if start >= end:
+        raise AngusIntervalError(f"from_date: expected a date before to_date, got {Interval(start, end)}.")
+    return Interval(start, end)
 
 
 def check_interval_arguments(from_date: object, to_date: object, interval: object) -> None:
@@ -50,9 +53,11 @@ def check_interval_arguments(from_date: object, to_date: object, interval: objec
     """
     if (from_date is None) != (to_date is None):
         given, missing = ("to_date", "from_date") if from_date is None else ("from_date", "to_date")
-        raise AngusIntervalError(f"{given} is given without {missing}. Give both dates or neither.")
+        raise AngusIntervalError(
+            f"{missing}: expected a date, because {given} is given, got None. Give both dates or neither."
+        )
     if interval is not None and (not isinstance(interval, timedelta) or interval <= timedelta(0)):
-        raise AngusIntervalError(f"interval must be a positive timedelta, got {interval!r}.")
+        raise AngusIntervalError(f"interval: expected a positive timedelta, got {describe_argument(interval)}.")
 
 
 def run_interval(
@@ -82,14 +87,14 @@ def run_interval(
         return explicit_interval(from_date, to_date)
     start, end = context.get("data_interval_start"), context.get("data_interval_end")
     if start is not None and end is not None and start < end:
-        return Interval(_to_utc(start), _to_utc(end))
+        return Interval(read_date("data_interval_start", start), read_date("data_interval_end", end))
     partition_date = context.get("partition_date")
     run_after = getattr(context.get("dag_run"), "run_after", None)
     anchor = end or context.get("logical_date") or run_after
     if interval is not None and partition_date is not None:
-        return Interval(_to_utc(partition_date), _shift(partition_date, interval, +1, timezone))
+        return _shifted(partition_date, interval, +1, timezone)
     if interval is not None and anchor is not None:
-        return Interval(_shift(anchor, interval, -1, timezone), _to_utc(anchor))
+        return _shifted(anchor, interval, -1, timezone)
     found = "no data interval" if start is None else f"an empty data interval ({start} .. {end})"
     if partition_date is not None:
         found = f"a partition date ({partition_date}) and no data interval"
@@ -101,27 +106,56 @@ def run_interval(
     )
 
 
-def _read_date(name: str, value: DateLike) -> datetime:
+def read_date(name: str, value: object, fix: str = "") -> datetime:
+    """Return a date as an instant in UTC. Without a UTC offset it is UTC, like Airflow's ``ds``.
+
+    :param name: the parameter, for messages.
+    :param value: ISO 8601 text, a datetime, a pendulum DateTime, a date (its midnight), or an ``int`` of the eight
+        digits of ISO 8601's basic format, which native rendering makes of ``{{ ds_nodash }}``.
+    :param fix: a sentence for the message about text that is not a date.
+    :raises AngusIntervalError: any other value, or a date outside the years 1 to 9999 or on the last day of 9999.
+    """
+    moment = digits_as_text(value) if isinstance(value, int) and 10**7 <= value < 10**8 else value
     try:
         # Stricter than pendulum.parse, which reads "12:00" and "now" as today.
-        moment = datetime.fromisoformat(value.strip()) if isinstance(value, str) else value
+        moment = datetime.fromisoformat(moment.strip()) if isinstance(moment, str) else moment
     except ValueError as error:
         raise AngusIntervalError(
-            f"{name}={value!r} is not an ISO 8601 date. If it is a template, this run lacks the value. "
-            "Pass interval=timedelta(...) for such runs."
+            f"{name}: expected an ISO 8601 date, got {describe_argument(value)}. {fix}".rstrip()
         ) from error
     if not isinstance(moment, date):
-        raise AngusIntervalError(f"{name} must be a date, a datetime or ISO 8601 text, got {value!r}.")
+        raise AngusIntervalError(
+            f"{name}: expected a date, a datetime or ISO 8601 text, got {describe_argument(value)}."
+        )
     try:
-        return _to_utc(moment if isinstance(moment, datetime) else datetime.combine(moment, time()))
-    except OverflowError as error:
-        raise AngusIntervalError(f"{name}={value!r} is outside the years 1 to 9999 in UTC.") from error
+        utc = _to_utc(moment if isinstance(moment, datetime) else datetime.combine(moment, time()))
+    except (OverflowError, ValueError) as error:
+        raise AngusIntervalError(
+            f"{name}: expected a date of the years 1 to 9999 in UTC, got {describe_argument(value)}."
+        ) from error
+    if utc > _LAST:
+        raise AngusIntervalError(f"{name}: expected a date until {_LAST.date()}, got {describe_argument(value)}.")
+    return utc
 
 
 def _to_utc(moment: datetime) -> datetime:
     utc = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
     # A plain datetime: pendulum's arithmetic drops a time zone that is not its own.
     return datetime.combine(utc.date(), utc.time(), UTC)
+
+
+def _shifted(moment: datetime, interval: timedelta, sign: int, timezone: Timezone) -> Interval:
+    """Return the interval of this length that starts (+1) or ends (-1) at a moment."""
+    try:
+        edges = _to_utc(moment), _shift(moment, interval, sign, timezone)
+    except (OverflowError, ValueError):
+        edges = (_LAST, _LAST)
+    start, end = edges[::sign]
+    if start >= end or end > _LAST:
+        raise AngusIntervalError(
+            f"interval: expected a length in the years 1 to 9999 from {moment}, got {describe_argument(interval)}."
+        )
+    return Interval(start, end)
 
 
 def _shift(moment: datetime, interval: timedelta, sign: int, timezone: Timezone) -> datetime:

@@ -10,8 +10,12 @@ from collections.abc import Iterator
 from datetime import timedelta
 
 from airflow_provider_angus.exceptions import AngusRequestError
+from airflow_provider_angus.model.arguments import describe_argument
 from airflow_provider_angus.model.buckets import BUCKET_LENGTHS, Time, bucket_at
 from airflow_provider_angus.model.intervals import Interval
+
+# Longer than any interval. The seconds of timedelta.max are rounded up to more than it.
+_LONGEST = timedelta(days=366 * 10_000)
 
 
 def check_window(window: object) -> None:
@@ -20,7 +24,7 @@ def check_window(window: object) -> None:
     :raises AngusRequestError: any other value.
     """
     if window is not None and (not isinstance(window, timedelta) or window <= timedelta(0)):
-        raise AngusRequestError(f"window must be a positive timedelta, got {window!r}.")
+        raise AngusRequestError(f"window: expected a positive timedelta, got {describe_argument(window)}.")
 
 
 def split_windows(interval: Interval, time: Time, window: timedelta | None) -> Iterator[Interval]:
@@ -32,7 +36,8 @@ def split_windows(interval: Interval, time: Time, window: timedelta | None) -> I
     check_window(window)
     start, bucket = interval.start, BUCKET_LENGTHS[time]
     if window is not None and bucket is not None:
-        length = max(1, window // bucket) * bucket
+        # Not window // bucket: a pendulum Duration cannot be divided by a timedelta.
+        length = max(1, timedelta(seconds=min(window, _LONGEST).total_seconds()) // bucket) * bucket
         while interval.end - (first := bucket_at(start, time).start) > length:
             yield Interval(start, first + length)
             start = first + length

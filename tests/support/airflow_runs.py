@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import uuid
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -189,6 +190,15 @@ def _run_3(dag: DAG, logical_date: datetime | None, run: dict[str, Any], trigger
         if run or triggered_by:
             patch.setattr(dagrun, "get_or_create_dagrun", create_run)
         return dag.test(logical_date=logical_date)
+
+
+def round_trip(dag: DAG) -> Any:
+    """Return a DAG as the scheduler reads it from the database."""
+    if AIRFLOW_3:
+        from airflow.serialization.serialized_objects import DagSerialization as Serialization
+    else:
+        from airflow.serialization.serialized_objects import SerializedDAG as Serialization
+    return Serialization.from_dict(json.loads(json.dumps(Serialization.to_dict(dag))))
 
 
 def reset_secrets_masker() -> None:

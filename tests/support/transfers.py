@@ -65,9 +65,9 @@ def columns_of(rows: list[dict[str, Any]], *columns: str) -> list[tuple[Any, ...
 
 
 def read_file(path: Path, format: str) -> list[dict[str, Any]]:  # noqa: A002 (the operator's name)
-    """Return the rows of a file. A path that ends with ``.gz`` is decompressed first."""
+    """Return the rows of a file. A path that ends with ``.gz`` in any case is decompressed first."""
     content = path.read_bytes()
-    if path.name.endswith(".gz"):
+    if path.suffix.lower() == ".gz":
         content = gzip.decompress(content)
     if format == "jsonl":
         return [json.loads(line) for line in content.decode().splitlines()]

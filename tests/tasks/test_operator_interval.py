@@ -178,5 +178,5 @@ def test_operator_accepts_dates_rendered_as_native_objects(airflow: Airflow) -> 
 def test_operator_date_rendered_as_none_fails_at_once(airflow: Airflow, sandbox: Sandbox) -> None:
     outcome = airflow.run(lambda: fetch(from_date="{{ none }}", to_date="2026-11-19", **ONE_RETRY))["fetch"]
     assert (outcome.state, outcome.tries) == ("failed", 1)
-    assert "from_date='None' is not an ISO 8601 date" in str(outcome.errors[0])
+    assert "from_date: expected an ISO 8601 date, got str 'None'" in str(outcome.errors[0])
     assert sandbox.count() == 0

@@ -80,6 +80,20 @@ def test_transfer_row_error_skips_only_its_stream(
     assert database.count() == 72
 
 
+def test_transfer_rows_refused_by_the_database_skip_only_their_stream(
+    airflow: Airflow, sandbox: Sandbox, shops: list[str], database: databases.Database
+) -> None:
+    first, second, third = sandbox.streams
+    database.run(
+        f"CREATE TABLE {database.table} (stream VARCHAR(40) CHECK (stream <> '{second}'), "
+        "bucket_start TIMESTAMP NULL, bucket_end TIMESTAMP NULL, passing_by INTEGER)"
+    )
+    outcome = load(airflow, lambda: to_table(database, angus_conn_id=shops, **ONE_RETRY))
+    assert (outcome.state, outcome.tries) == ("failed", 1)
+    assert f"cannot take the rows of stream '{second}'" in str(outcome.errors[0])
+    assert {row[0] for row in database.rows()} == {first, third}
+
+
 def test_transfer_row_errors_of_all_streams_fail_the_task(
     airflow: Airflow, sandbox: Sandbox, shops: list[str], sqlite: databases.Database
 ) -> None:

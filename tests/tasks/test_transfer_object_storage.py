@@ -26,16 +26,16 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.usefixtures("connection")
 
 
-@pytest.mark.parametrize("extension", ["jsonl", "jsonl.gz", "csv", "csv.gz", "parquet"])
+@pytest.mark.parametrize("extension", ["jsonl", "jsonl.gz", "csv", "CSV.GZ", "Parquet"])
 def test_file_format_follows_extension(airflow: Airflow, tmp_path: Path, extension: str) -> None:
     metrics = "stop_time,passing_by"
     manifest = load(airflow, lambda: to_file(tmp_path / f"{{{{ ds }}}}.{extension}", metrics=metrics)).returned
     (written,) = tmp_path.iterdir()
-    rows, expected = read_file(written, extension.partition(".")[0]), fetched_rows(airflow, metrics=metrics)
+    rows, expected = read_file(written, extension.lower().partition(".")[0]), fetched_rows(airflow, metrics=metrics)
     assert list(rows[0]) == ["stream", "bucket_start", "bucket_end", "passing_by", "stop_time", "other"]
-    if extension.startswith("csv"):
+    if extension.lower().startswith("csv"):
         expected = [{name: "" if value is None else str(value) for name, value in row.items()} for row in expected]
-    if extension == "parquet":
+    if extension == "Parquet":
         dates = ("bucket_start", "bucket_end")
         expected = [row | {name: datetime.fromisoformat(row[name]) for name in dates} for row in expected]
     assert len(rows) == 24
@@ -94,7 +94,7 @@ def test_file_folders_are_created_and_format_is_argument(airflow: Airflow, tmp_p
 def test_file_templated_path_is_checked_after_rendering(airflow: Airflow, sandbox: Sandbox) -> None:
     outcome = load(airflow, lambda: to_file("/data/{{ 'day' }}.xlsx", **ONE_RETRY))
     assert (outcome.state, outcome.tries) == ("failed", 1)
-    assert "unknown format 'xlsx'" in str(outcome.errors[0])
+    assert "path: expected an extension of jsonl, csv, parquet, got str" in str(outcome.errors[0])
     assert sandbox.count() == 0
 
 
@@ -107,8 +107,8 @@ def test_file_unknown_store_fails_at_once(airflow: Airflow) -> None:
 
 def test_file_unwritable_path_keeps_existing_data(airflow: Airflow, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("existing")
-    outcome = load(airflow, lambda: to_file(tmp_path / "file" / "day.csv"))
-    assert [type(error) for error in outcome.errors] == [AngusStorageError]
+    outcome = load(airflow, lambda: to_file(tmp_path / "file" / "day.csv", **ONE_RETRY))
+    assert [type(error) for error in outcome.errors] == [AngusTargetError]
     assert f"{tmp_path}/file/day.csv could not be written" in str(outcome.errors[0])
     assert isinstance(outcome.errors[0].__cause__, OSError)
     assert (tmp_path / "file").read_text() == "existing"
@@ -145,6 +145,15 @@ def test_file_allow_empty_decides_whether_no_rows_replace_it(
     outcome = load(airflow, lambda: to_file(path, allow_empty=allow_empty))
     assert [type(error) for error in outcome.errors] == ([] if allow_empty else [AngusResponseError])
     assert path.read_text() == content
+
+
+def test_file_relative_path_is_absolute_in_the_manifest(
+    airflow: Airflow, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    outcome = load(airflow, lambda: to_file("rows.csv"))
+    assert outcome.returned["path"] == str(tmp_path / "rows.csv")
+    assert len(read_file(tmp_path / "rows.csv", "csv")) == 24
 
 
 def test_file_full_disk_keeps_existing_file(airflow: Airflow, small_disk: Path) -> None:

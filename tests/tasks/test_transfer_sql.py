@@ -14,6 +14,7 @@ from transfers import ONE_RETRY, add_undocumented_key, columns_of, fetched_rows,
 from airflow_provider_angus.exceptions import (
     AngusIntervalError,
     AngusResponseError,
+    AngusRowError,
     AngusStorageError,
     AngusTargetError,
 )
@@ -162,9 +163,17 @@ def test_table_undocumented_keys_are_stored_or_rejected(
 
 
 def test_table_templated_name_is_checked_after_rendering(airflow: Airflow, sqlite: databases.Database) -> None:
-    outcome = load(airflow, lambda: to_table(sqlite, table="{{ 'audi\"ence' }}", **ONE_RETRY))
+    outcome = load(airflow, lambda: to_table(sqlite, table="{{ 'audi..ence' }}", **ONE_RETRY))
     assert (outcome.state, outcome.tries) == ("failed", 1)
-    assert "is not a valid table name" in str(outcome.errors[0])
+    assert "table: expected the name of a table, got str" in str(outcome.errors[0])
+
+
+def test_table_quoted_name_is_unchanged_in_the_manifest(airflow: Airflow, sqlite: databases.Database) -> None:
+    """The log has the quoted name."""
+    outcome = load(airflow, lambda: to_table(sqlite, table="main.{{ 'My Table' }}", **ONE_RETRY))
+    assert (outcome.state, outcome.returned["table"]) == ("success", "main.My Table")
+    assert 'into main."My Table" for 2026-11-20' in airflow.log
+    assert sqlite.run('SELECT COUNT(*) FROM "My Table"')[0][0] == 24
 
 
 @pytest.mark.parametrize(
@@ -231,8 +240,8 @@ def test_table_failed_insert_keeps_existing_rows(airflow: Airflow, sqlite: datab
         f"CREATE TRIGGER no BEFORE INSERT ON {sqlite.table} WHEN new.bucket_start > '2026-11-20T12' "
         "BEGIN SELECT RAISE(ABORT, 'not today'); END"
     )
-    outcome = load(airflow, lambda: to_table(sqlite))
-    assert [type(error) for error in outcome.errors] == [AngusStorageError]
+    outcome = load(airflow, lambda: to_table(sqlite, **ONE_RETRY))
+    assert [type(error) for error in outcome.errors] == [AngusRowError]
     assert "not today. Existing rows are unchanged." in str(outcome.errors[0])
     assert type(outcome.errors[0].__cause__).__name__ == "IntegrityError"
     assert sqlite.rows() == before

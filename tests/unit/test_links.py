@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from airflow_runs import AIRFLOW_3
+from hypothesis import HealthCheck, given, settings
 from sensors import wait
+from strategies import arguments
 from transfers import fetch
+
+from airflow_provider_angus.links import AngusConsoleLink
 
 if TYPE_CHECKING:
     from airflow_provider_angus.sandbox import Sandbox
@@ -23,6 +28,22 @@ def links_of(task: Any) -> dict[str, str]:
 def test_link_opens_console_of_first_connection(conn_id: str | list[str], sandbox: Sandbox) -> None:
     assert links_of(fetch(angus_conn_id=conn_id)) == {"Angus console": sandbox.url}
     assert sandbox.count() == 0
+
+
+@pytest.mark.usefixtures("airflow")
+def test_link_opens_console_of_connection_with_digits(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AIRFLOW_CONN_20231023", sandbox.connection_json())
+    for conn_id in (20231023, [20231023, "another"], {20231023}):
+        assert links_of(fetch(angus_conn_id=conn_id)) == {"Angus console": sandbox.url}
+
+
+@pytest.mark.usefixtures("airflow")
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(value=arguments)
+def test_link_of_any_value_is_a_url(value: object) -> None:
+    """The web server of Airflow 2 has the attribute as it was serialised, or not at all."""
+    url = AngusConsoleLink().get_link(SimpleNamespace(angus_conn_id=value), ti_key=None)
+    assert url == AngusConsoleLink().get_link(SimpleNamespace(), ti_key=None) == "https://console.angus.ai"
 
 
 @pytest.mark.parametrize("conn_id", ["missing", "{{ params.shop }}"])

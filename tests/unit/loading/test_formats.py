@@ -146,21 +146,29 @@ def test_file_format_argument_overrides_extension(path: str, argument: str | Non
 @pytest.mark.parametrize(
     ("path", "argument", "message"),
     [
-        ("day", None, "'day' has no extension. Add one, or set format= to one of jsonl, csv, parquet."),
-        ("day.gz", None, "'day.gz' has no extension"),
-        ("s3://me@bucket/v1.2/day", None, "v1.2/day' has no extension"),
+        (
+            "day",
+            None,
+            "path: expected an extension of jsonl, csv, parquet, got str 'day'. Change it, or",
+        ),
+        ("day.gz", None, "path: expected an extension of jsonl, csv, parquet, got str 'day.gz'"),
+        (
+            "s3://me@bucket/v1.2/day",
+            None,
+            "path: expected an extension of jsonl, csv, parquet, got str 's3://me@bucket/v1.2/day'",
+        ),
         (
             "day.txt",
             None,
-            "unknown format 'txt'. The extension or format= must be one of jsonl, csv, parquet.",
+            "path: expected an extension of jsonl, csv, parquet, got str 'day.txt'. Change it, or set format=.",
         ),
-        ("day.XLSX", None, "unknown format 'xlsx'"),
-        ("day.csv", "CSV", "'day.csv': unknown format 'CSV'"),
-        ("day.csv", "", "unknown format ''"),
+        ("day.XLSX", None, "got str 'day.XLSX'"),
+        ("day.csv", "CSV", "got str 'CSV'"),
+        ("day.csv", "", "got str ''"),
         ("x.parquet.gz", None, "Remove .gz."),
         ("x.Parquet.GZ", None, "Remove .gz."),
-        ("day.csv", 5, "unknown format 5"),
-        ("day.csv", ["csv"], "unknown format"),
+        ("day.csv", 5, "got int 5"),
+        ("day.csv", ["csv"], "got list"),
     ],
 )
 def test_file_format_unknown_format_is_rejected(path: str, argument: str | None, message: str) -> None:

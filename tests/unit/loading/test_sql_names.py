@@ -77,8 +77,8 @@ def test_check_table_returns_parts(table: str, parts: tuple[str, ...]) -> None:
         ('"a\nb"', "control character"),
         ("a\u202eb", "control character"),
         ("\ud800", "control character"),
-        (202601, "table: expected a name, got int '202601'"),
-        (None, "table: expected a name, got null"),
+        (202601, "table: expected the name of a table, got int 202601"),
+        (None, "table: expected the name of a table, got None"),
     ],
 )
 def test_check_table_invalid_name_is_rejected(table: Any, message: str) -> None:

@@ -107,16 +107,19 @@ def test_check_minimum_requested_columns_pass(minimum: dict[str, float] | None) 
 @pytest.mark.parametrize(
     ("minimum", "problem"),
     [
-        ({"interested": 1}, "minimum['interested']: expected a requested column"),
-        ({"gender": 1}, "minimum['gender']: expected a requested column"),
-        ({"stop_time": 1}, "minimum['stop_time']: expected a requested column"),
-        ({"stream": 1}, "minimum['stream']: expected a requested column"),
-        ({"passing_by": "1"}, "minimum['passing_by'] must be a number, got '1'."),
-        ({"passing_by": None}, "minimum['passing_by'] must be a number, got None."),
-        ({"passing_by": True}, "minimum['passing_by'] must be a number, got True."),
-        ({"passing_by": float("nan")}, "minimum['passing_by'] must be a number, got nan."),
-        (["passing_by"], "minimum must be a dict of columns and numbers, got ['passing_by']."),
-        (1, "minimum must be a dict of columns and numbers, got 1."),
+        ({"interested": 1}, "minimum: expected requested columns that add up over an interval"),
+        ({"gender": 1}, "minimum: expected requested columns that add up over an interval"),
+        ({"stop_time": 1}, "minimum: expected requested columns that add up over an interval"),
+        ({"stream": 1}, "minimum: expected requested columns that add up over an interval"),
+        ({10**5000: 1}, "minimum: expected requested columns that add up over an interval"),
+        ({"passing_by": "1"}, "minimum['passing_by']: expected a finite number, got str '1'."),
+        ({"passing_by": None}, "minimum['passing_by']: expected a finite number, got None."),
+        ({"passing_by": True}, "minimum['passing_by']: expected a finite number, got bool True."),
+        ({"passing_by": float("nan")}, "minimum['passing_by']: expected a finite number, got float nan."),
+        ({"passing_by": float("inf")}, "minimum['passing_by']: expected a finite number, got float inf."),
+        ({"passing_by": 10**5000}, "minimum['passing_by']: expected a finite number, got int"),
+        (["passing_by"], "minimum: expected a dict of columns and numbers, got list ['passing_by']."),
+        (1, "minimum: expected a dict of columns and numbers, got int 1."),
     ],
 )
 def test_check_minimum_other_minimum_raises(minimum: Any, problem: str) -> None:
@@ -133,5 +136,5 @@ def test_check_minimum_other_minimum_raises(minimum: Any, problem: str) -> None:
     ],
 )
 def test_check_minimum_error_names_allowed_columns(metrics: list[str], columns: str) -> None:
-    with pytest.raises(AngusRequestError, match=f"that adds up over an interval, one of: {columns}\\.$"):
+    with pytest.raises(AngusRequestError, match=rf"that add up over an interval \({columns}\), got str 'visitors'\.$"):
         check_minimum({"visitors": 1}, metrics)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from samples import DAY, MIDNIGHT
 from strategies import bucket_times, instants, intervals
 
-from airflow_provider_angus.exceptions import AngusRequestError, AngusResponseError
+from airflow_provider_angus.exceptions import AngusIntervalError, AngusRequestError, AngusResponseError
 from airflow_provider_angus.model.buckets import (
     BUCKET_LENGTHS,
     Time,
@@ -40,7 +40,7 @@ def test_check_time_known_time_is_returned(time: str) -> None:
 
 @pytest.mark.parametrize("time", ["hour", "BY_DAY", "", None, 3600, ["by_day"]])
 def test_check_time_unknown_time_raises_with_known_times(time: Any) -> None:
-    with pytest.raises(AngusRequestError, match=r"Unknown time .*: time must be one of by_hour, by_day, global"):
+    with pytest.raises(AngusRequestError, match="time: expected one of by_hour, by_day, global, got "):
         check_time(time)
 
 
@@ -90,10 +90,22 @@ def test_bucket_at_contains_the_instant(moment: datetime, time: Time) -> None:
     assert list(bucket_starts(bucket, time)) == [bucket.start]
 
 
-@pytest.mark.parametrize(("time", "problem"), [("global", "must be by_hour or by_day"), ("by_week", "Unknown time")])
+@pytest.mark.parametrize(
+    ("time", "problem"),
+    [("global", "expected by_hour or by_day, got str 'global'"), ("by_week", "expected one of by_hour")],
+)
 def test_bucket_at_other_time_raises(time: str, problem: str) -> None:
     with pytest.raises(AngusRequestError, match=problem):
         bucket_at(MIDNIGHT, time)
+
+
+@pytest.mark.parametrize("time", ["by_hour", "by_day"])
+def test_buckets_at_the_end_of_9999(time: Time) -> None:
+    last = datetime(9999, 12, 31, 23, 30, tzinfo=UTC)
+    starts = list(bucket_starts(Interval(last - timedelta(days=1), last), time))
+    assert starts[-1] <= last < last.max.replace(tzinfo=UTC)
+    with pytest.raises(AngusIntervalError, match="ends after the year 9999"):
+        bucket_at(last, time)
 
 
 @given(some_days, bucket_times, st.sampled_from(["Z", "+00:00", "+0000", "+02:00"]))

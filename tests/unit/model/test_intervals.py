@@ -134,25 +134,63 @@ def test_explicit_interval_date_is_its_utc_midnight(moment: Any) -> None:
 
 @pytest.mark.parametrize("to_date", [THIRD, "2017-09-02", "2017-09-03T01:59:59+02:00"])
 def test_explicit_interval_without_length_raises(to_date: str | datetime) -> None:
-    with pytest.raises(AngusIntervalError, match="from_date must be before to_date, got 2017-09-03T00:00:00"):
+    with pytest.raises(AngusIntervalError, match="from_date: expected a date before to_date, got 2017-09-03T00:00:00"):
         explicit_interval(THIRD, to_date)
 
 
 @pytest.mark.parametrize("text", ["None", "", "yesterday", "now", "12:00", "2017-13-01", "{{ ds }}"])
 def test_explicit_interval_other_text_raises_with_name(text: str) -> None:
-    with pytest.raises(AngusIntervalError, match=r"^to_date='.*' is not an ISO 8601 date"):
+    with pytest.raises(
+        AngusIntervalError, match=r"^to_date: expected an ISO 8601 date, got str '.*'. If it is a template, "
+    ):
         explicit_interval(THIRD, text)
 
 
 @pytest.mark.parametrize("value", [1504396800, 3.5, ["2017-09-03"], time(12), None])
 def test_explicit_interval_other_type_raises_with_name(value: Any) -> None:
-    with pytest.raises(AngusIntervalError, match="from_date must be a date, a datetime or ISO 8601 text, got "):
+    with pytest.raises(AngusIntervalError, match="from_date: expected a date, a datetime or ISO 8601 text, got "):
         explicit_interval(value, FOURTH)
+
+
+@pytest.mark.parametrize("value", [20170903, "20170903"])
+def test_explicit_interval_eight_digits_are_a_date(value: Any) -> None:
+    """Native rendering makes an integer of ``{{ ds_nodash }}``."""
+    assert explicit_interval(value, FOURTH) == (THIRD, FOURTH)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [True, 2017, 201709, 20171301, 2017090300, 10**5000, -20170903],
+    ids=["bool", "year", "month", "no date", "hour", "huge", "negative"],
+)
+def test_explicit_interval_other_integer_raises_with_name(value: Any) -> None:
+    with pytest.raises(AngusIntervalError, match="from_date: expected a"):
+        explicit_interval(value, FOURTH)
+
+
+@pytest.mark.parametrize("text", ["9999-12-31T00:00:01", "9999-12-31T23:59:59.999999"])
+def test_explicit_interval_last_day_of_9999_raises(text: str) -> None:
+    """Its last bucket would end in the year 10,000."""
+    with pytest.raises(AngusIntervalError, match="to_date: expected a date until 9999-12-31, got str '9999-12-31T"):
+        explicit_interval(FOURTH, text)
+    assert explicit_interval("0001-01-01", "9999-12-31").start.year == 1
+
+
+@pytest.mark.parametrize(
+    "interval",
+    [timedelta.max, timedelta(days=3000 * 365), pendulum.duration(years=9000), pendulum.duration(months=1, days=-29)],
+)
+@pytest.mark.parametrize("key", ["logical_date", "partition_date"])
+def test_run_interval_length_out_of_range_raises(interval: timedelta, key: str) -> None:
+    """February has fewer days than the 30 that Python counts for a month."""
+    moment = datetime(2017, 3, 1, tzinfo=UTC) if key == "logical_date" else datetime(9999, 2, 28, tzinfo=UTC)
+    with pytest.raises(AngusIntervalError, match=r"^interval: expected a length in the years 1 to 9999 from .*, got "):
+        run_interval({key: moment}, interval=interval)
 
 
 @pytest.mark.parametrize("text", ["0001-01-01T00:00:00+05:00", "9999-12-31T23:00:00-05:00"])
 def test_explicit_interval_year_out_of_range_raises(text: str) -> None:
-    with pytest.raises(AngusIntervalError, match="from_date=.* is outside the years 1 to 9999 in UTC"):
+    with pytest.raises(AngusIntervalError, match="from_date: expected a date of the years 1 to 9999 in UTC, got str"):
         explicit_interval(text, FOURTH)
 
 
@@ -160,13 +198,15 @@ def test_explicit_interval_year_out_of_range_raises(text: str) -> None:
     ("given_date", "missing"), [("from_date", "to_date"), ("to_date", "from_date")], ids=["from_date", "to_date"]
 )
 def test_run_interval_single_date_raises_in_every_run(given_date: str, missing: str) -> None:
-    with pytest.raises(AngusIntervalError, match=f"{given_date} is given without {missing}"):
+    with pytest.raises(
+        AngusIntervalError, match=f"{missing}: expected a date, because {given_date} is given, got None"
+    ):
         run_interval(REAL, **{given_date: THIRD})
 
 
 @pytest.mark.parametrize("interval", [timedelta(0), -DAY, pendulum.duration(days=-1), 86400, "1 day", True])
 def test_check_interval_arguments_invalid_interval_raises(interval: object) -> None:
-    with pytest.raises(AngusIntervalError, match="interval must be a positive timedelta, got "):
+    with pytest.raises(AngusIntervalError, match="interval: expected a positive timedelta, got "):
         check_interval_arguments(None, None, interval)
 
 

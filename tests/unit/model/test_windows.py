@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import Any
 
+import pendulum
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,7 +13,7 @@ from strategies import bucket_times, intervals
 
 from airflow_provider_angus.exceptions import AngusRequestError
 from airflow_provider_angus.model.buckets import BUCKET_LENGTHS, Time, bucket_at, bucket_starts
-from airflow_provider_angus.model.intervals import Interval
+from airflow_provider_angus.model.intervals import Interval, explicit_interval
 from airflow_provider_angus.model.windows import check_window, split_windows
 
 YEAR = Interval(MIDNIGHT, MIDNIGHT + timedelta(days=365))
@@ -62,9 +63,22 @@ def test_split_windows_unaligned_interval_starts_short() -> None:
     assert edges == ["2026-11-20T23", "2026-11-21T00", "2026-11-22T00"]
 
 
+@pytest.mark.parametrize("window", [pendulum.duration(days=1), pendulum.duration(hours=30)])
+def test_split_windows_accepts_pendulum_duration(window: timedelta) -> None:
+    assert len(list(split_windows(YEAR, "by_day", window))) == 365
+
+
+@pytest.mark.parametrize("window", [timedelta.max, pendulum.duration(years=9999), timedelta(days=1)])
+def test_split_windows_reaches_first_and_last_year(window: timedelta) -> None:
+    for interval in (explicit_interval("0001-01-01", "0001-01-03"), explicit_interval("9999-12-29", "9999-12-31")):
+        windows = list(split_windows(interval, "by_day", window))
+        assert len(windows) == (2 if window == timedelta(days=1) else 1)
+        assert (windows[0].start, windows[-1].end) == interval
+
+
 @pytest.mark.parametrize("window", [timedelta(0), timedelta(days=-1), 3600, "1 day", True])
 def test_window_without_positive_length_raises(window: Any) -> None:
-    with pytest.raises(AngusRequestError, match="window must be a positive timedelta, got "):
+    with pytest.raises(AngusRequestError, match="window: expected a positive timedelta, got "):
         check_window(window)
-    with pytest.raises(AngusRequestError, match="window must be a positive timedelta, got "):
+    with pytest.raises(AngusRequestError, match="window: expected a positive timedelta, got "):
         list(split_windows(YEAR, "by_day", window))
