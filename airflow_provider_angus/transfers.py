@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, cast, get_args
 from airflow_provider_angus._parameters import check_flag, connection_id, is_template
 from airflow_provider_angus.exceptions import AngusRowError, AngusTargetError
 from airflow_provider_angus.loading.formats import Format, file_format, is_gzip, write_rows
-from airflow_provider_angus.loading.sql import SqlTable
 from airflow_provider_angus.loading.sql_names import check_table
 from airflow_provider_angus.model.arguments import describe_argument, digits_as_text, is_name
 from airflow_provider_angus.model.columns import Column, table_columns
@@ -175,6 +174,7 @@ class AngusToSqlOperator(_Transfer):
 
     def _load(self, fetch: MultiStreamFetch) -> tuple[SqlManifest, SqlManifest]:
         from airflow_provider_angus.loading.lineage import table_output
+        from airflow_provider_angus.loading.sql import SqlTable
 
         self.table = _check_table(self.table)
         hook = self._get_sql_hook(connection_id("sql_conn_id", self.sql_conn_id))

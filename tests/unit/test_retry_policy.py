@@ -8,7 +8,6 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from airflow_runs import only_airflow_3
 
 from airflow_provider_angus._compat import HAS_RETRY_POLICIES
 from airflow_provider_angus.exceptions import AngusAuthError, AngusResponseError, AngusUnavailableError
@@ -78,6 +77,7 @@ def test_policy_survives_serialization() -> None:
 
 OPERATORS: dict[Any, dict[str, Any]] = {
     AngusEntitiesOperator: {},
+    AngusEntitiesSensor: {},
     AngusToSqlOperator: {"sql_conn_id": "db", "table": "audience"},
     AngusToObjectStorageOperator: {"path": "file:///tmp/x.csv"},
 }
@@ -105,9 +105,3 @@ def test_policy_of_user_replaces_default(place: str) -> None:
         partial = AngusEntitiesOperator.partial(task_id="map", **(own if place == "task" else {}))
         mapped = partial.expand(metrics=["gender"])
     assert type(task.retry_policy) is type(mapped.retry_policy) is OwnPolicy
-
-
-@only_airflow_3
-def test_policy_is_not_set_for_sensors() -> None:
-    """The sensor itself waits as asked."""
-    assert getattr(AngusEntitiesSensor(task_id="wait", metrics="passing_by"), "retry_policy", None) is None
