@@ -31,6 +31,7 @@ SECTIONS = {
     "sensors": [],
     "triggers": [],
     "hooks": ["model.entities.RowKey", "model.entities.check_metrics"],
+    "retry_policy": [],
     "links": [],
     "exceptions": ["exceptions.is_retryable"],
     "sandbox": [],
