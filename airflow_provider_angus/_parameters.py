@@ -141,13 +141,3 @@ def connection_ids(name: str, value: object) -> list[str]:
     if not values:
         raise AngusRequestError(f"{name}: expected at least one connection ID, got {describe_argument(value)}.")
     return [connection_id(name, each) for each in values]
-
-
-def check_flag(name: str, value: object) -> None:
-    """Reject a value that is neither True nor False.
-
-    :param name: the parameter, for the message.
-    :raises AngusRequestError: any other value.
-    """
-    if not isinstance(value, bool):
-        raise AngusRequestError(f"{name}: expected True or False, got {describe_argument(value)}.")

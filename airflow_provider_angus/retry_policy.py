@@ -18,8 +18,8 @@ else:
 class AngusRetryPolicy(RetryPolicy):
     """Delay the retry of a task until the time that the API asked for with ``Retry-After``, at most an hour.
 
-    It is the default ``retry_policy`` of our operators and transfers on Airflow 3.3. Older versions have no retry
-    policies: there, the error's message contains the delay. Any other failure is retried as the task defines it.
+    It is the default ``retry_policy`` of our operators, transfers and sensor on Airflow 3.3. Older versions have no
+    retry policies: there, the error's message contains the delay. Any other failure is retried as the task defines it.
 
     Example::
 

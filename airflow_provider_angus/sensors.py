@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-import pendulum
 from airflow.providers.common.compat.sdk import (
     AirflowFailException,
     AirflowSensorTimeout,
@@ -16,15 +15,20 @@ from airflow.providers.common.compat.sdk import (
     conf,
 )
 
-from airflow_provider_angus._compat import STARTS_FROM_TRIGGER
-from airflow_provider_angus._parameters import EntitiesParametersMixin, is_template
+from airflow_provider_angus._backoff import later, retry_time
+from airflow_provider_angus._compat import HAS_RETRY_POLICIES
+from airflow_provider_angus._parameters import EntitiesParametersMixin, connection_id, is_template, normalize_list
+from airflow_provider_angus._trigger_query import worker_reason
 from airflow_provider_angus.exceptions import AngusError, AngusRequestError, is_retryable
 from airflow_provider_angus.hooks import AngusHook
 from airflow_provider_angus.links import AngusConsoleLink
+from airflow_provider_angus.model.arguments import as_list, check_flag, describe_argument
 from airflow_provider_angus.model.availability import check_minimum, unavailable_reason
 from airflow_provider_angus.model.buckets import Time
-from airflow_provider_angus.model.entities import check_metrics
+from airflow_provider_angus.model.entities import METRICS, check_metrics
 from airflow_provider_angus.model.intervals import DateLike, Interval
+from airflow_provider_angus.model.json_arguments import LONGEST, check_length, read_count
+from airflow_provider_angus.retry_policy import AngusRetryPolicy
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -37,9 +41,10 @@ class AngusEntitiesSensor(EntitiesParametersMixin, BaseSensorOperator):
     request; every bucket is present; the totals reach ``minimum``. A bucket without people is present and contains
     zeros, so only ``minimum`` detects a camera that is off.
 
-    Refused credentials and invalid requests fail the sensor without retries.
+    Refused credentials and invalid requests fail the sensor without retries. If the API asks to wait
+    (``Retry-After``), the sensor sends no request before that time, for at most an hour.
 
-    :param metrics: names of metrics, as a list or as one text separated by commas (templated).
+    :param metrics: names of metrics, as an iterable or as one text separated by commas (templated).
     :param time: ``by_hour``, ``by_day`` (UTC buckets) or ``global`` (the interval is one bucket) (templated).
     :param angus_conn_id: the ID of an Airflow connection of type ``angus``, which is one stream (templated).
     :param from_date: start of the interval, inclusive, instead of the DAG run's data interval. A date without a UTC
@@ -50,12 +55,14 @@ class AngusEntitiesSensor(EntitiesParametersMixin, BaseSensorOperator):
     :param window: the part of the interval to request at a time, in full buckets. Must be positive. None: all of it.
     :param settle: the time after the interval's end in which its data may still change. Must not be negative. The
         vendor says about a minute.
-    :param minimum: ``{"passing_by": 1}``: totals over the interval that must be reached, by column.
-    :param max_failures: the number of consecutive API failures that fail a try. Must be at least 1. Ignored in
+    :param minimum: ``{"passing_by": 1}``: totals over the interval that must be reached, by column (templated).
+    :param max_failures: the number of consecutive API failures that fail a try, from 1 to a million. Ignored in
         reschedule mode, which keeps no state between two pokes and waits until ``timeout``.
     :param deferrable: whether to wait in the triggerer. Default: ``[operators] default_deferrable``.
     :param start_from_trigger: whether the wait starts in the triggerer, without a worker. Needs ``deferrable`` and
-        Airflow 3.3. If that is not possible, for example with calendar days, the wait starts on a worker.
+        Airflow 3.3. The wait starts on a worker, with a line in the log, if the sensor is mapped, ``interval`` is a
+        ``pendulum.duration``, ``minimum`` or, with native rendering, ``metrics`` is a template, an argument comes from
+        another task or a function, or a template uses more than the DAG run, its dates, ``params`` and ``macros``.
     :raises AngusError: see :mod:`airflow_provider_angus.exceptions`.
 
     Example::
@@ -65,15 +72,15 @@ class AngusEntitiesSensor(EntitiesParametersMixin, BaseSensorOperator):
         )
     """
 
-    angus_conn_id: str
+    template_fields = (*EntitiesParametersMixin.template_fields, "minimum")
     operator_extra_links = (AngusConsoleLink(),)
 
     def __init__(
         self,
         *,
-        metrics: str | list[str],
+        metrics: str | Iterable[str],
         time: Time = "global",
-        angus_conn_id: str = AngusHook.default_conn_name,
+        angus_conn_id: str | int = AngusHook.default_conn_name,
         from_date: DateLike | None = None,
         to_date: DateLike | None = None,
         interval: timedelta | None = None,
@@ -85,10 +92,12 @@ class AngusEntitiesSensor(EntitiesParametersMixin, BaseSensorOperator):
         start_from_trigger: bool = False,
         **kwargs: Any,
     ) -> None:
+        if HAS_RETRY_POLICIES and "retry_policy" not in kwargs.get("default_args", {}):
+            kwargs.setdefault("retry_policy", AngusRetryPolicy())
         super().__init__(**kwargs)
-        self.metrics = metrics
+        self.metrics = normalize_list(metrics)
         self.time = time
-        self.angus_conn_id = angus_conn_id
+        self.angus_conn_id = normalize_list(angus_conn_id)
         self.from_date = from_date
         self.to_date = to_date
         self.interval = interval
@@ -97,34 +106,53 @@ class AngusEntitiesSensor(EntitiesParametersMixin, BaseSensorOperator):
         self.minimum = minimum
         self.max_failures = max_failures
         self.deferrable = deferrable
+        self._wants_trigger = start_from_trigger
         self._failures = 0
+        self._retry_at: datetime | None = None
         self._deadline: datetime | None = None
         self.check_parameters()
-        if isinstance(angus_conn_id, list | tuple):
+        self._worker_reason = worker_reason(self) if deferrable and start_from_trigger else None
+        if deferrable and start_from_trigger and not self._worker_reason:
+            self._set_start_trigger()
+
+    def check_parameters(self) -> None:
+        """Reject parameters that are invalid in every run. Templates are checked after rendering.
+
+        :raises AngusRequestError: a parameter is invalid.
+        :raises AngusIntervalError: the dates or ``interval`` cannot make an interval.
+        """
+        super().check_parameters()
+        if as_list(self.angus_conn_id) is not None:
             raise AngusRequestError(
-                f"angus_conn_id: expected one connection, got {angus_conn_id!r}. "
+                f"angus_conn_id: expected one connection, got {describe_argument(self.angus_conn_id)}. "
                 "Map the sensor: .partial(...).expand(angus_conn_id=[...])."
             )
-        if not isinstance(settle, timedelta) or settle < timedelta(0):
-            raise AngusRequestError(f"settle must be a timedelta of at least 0, got {settle!r}.")
-        if not isinstance(max_failures, int) or max_failures < 1:
-            raise AngusRequestError(f"max_failures must be an integer of at least 1, got {max_failures!r}.")
-        if not is_template(metrics):
-            check_minimum(minimum, check_metrics(metrics))
-        self._start_on_worker = start_from_trigger and deferrable
-        # A trigger's arguments cannot hold calendar days.
-        if self._start_on_worker and STARTS_FROM_TRIGGER and not isinstance(interval, pendulum.Duration):
-            self._start_on_worker = False
-            self._set_start_trigger()
+        check_length("settle", self.settle)
+        read_count("max_failures", self.max_failures, least=1)
+        check_flag("deferrable", self.deferrable)
+        check_flag("start_from_trigger", self._wants_trigger)
+        if not is_template(self.minimum):
+            check_minimum(self.minimum, METRICS if is_template(self.metrics) else check_metrics(self.metrics))
 
     def execute(self, context: Context) -> Any:
         """Wait until the data is available, on the worker or in the triggerer."""
-        if not self.deferrable:
+        if self.deferrable:
+            if self._wants_trigger:
+                reason = self._worker_reason or "the task is mapped or runs in dag.test()"
+                self.log.info("Starts on a worker: %s.", reason)
+            self._finish_or_defer(context)
+            return None
+        from airflow.exceptions import AirflowRescheduleException
+
+        try:
             return super().execute(context)
-        if self._start_on_worker:
-            self.log.info("This task cannot start from the trigger, which needs Airflow 3.3 and no calendar days.")
-        self._finish_or_defer(context)
-        return None
+        except AirflowRescheduleException as error:
+            if self._retry_at is None or self._retry_at <= error.reschedule_date:
+                raise
+            if self._retry_at > self._get_deadline(context):
+                # A reschedule keeps no state, so that the check at the deadline would send a request.
+                raise self._timed_out(f"The API asked to wait until {self._retry_at.isoformat()}.") from None
+            raise type(error)(self._retry_at) from None
 
     def execute_complete(self, context: Context, event: object = None) -> None:
         """Check on the worker after a trigger's event. The check decides, not the event.
@@ -136,12 +164,14 @@ class AngusEntitiesSensor(EntitiesParametersMixin, BaseSensorOperator):
         if isinstance(event, dict) and event.get("version") == EVENT_VERSION:
             self._failures = event["failures"]
             self._deadline = event["deadline"] and datetime.fromisoformat(event["deadline"])
+            self._retry_at = datetime.fromisoformat(event["retry_at"]) if "retry_at" in event else None
         else:
             self.log.warning("Unexpected trigger event %r; checking from the worker.", event)
         self._finish_or_defer(context)
 
     def poke(self, context: Context) -> bool:
         """Return whether the data is available. Log the reason if it is not."""
+        self.check_parameters()
         interval = self.get_interval(context)
         check_minimum(self.minimum, check_metrics(self.metrics))
         if reason := self._unavailable_reason(interval):
@@ -151,16 +181,20 @@ class AngusEntitiesSensor(EntitiesParametersMixin, BaseSensorOperator):
         return True
 
     def _unavailable_reason(self, interval: Interval) -> str | None:
-        now, settled = datetime.now(UTC), interval.end + self.settle
+        now, settled = datetime.now(UTC), later(interval.end, self.settle)
         if now < interval.end:
             return f"the interval ends at {interval.end.isoformat()}"
         if now < settled:
             return f"the data settles at {settled.isoformat()}"
+        if self._retry_at and now < self._retry_at:
+            return f"the API asked to wait until {self._retry_at.isoformat()}"
+        self._retry_at, hook = None, AngusHook(connection_id("angus_conn_id", self.angus_conn_id))
         try:
-            rows = AngusHook(self.angus_conn_id).get_entities(self.metrics, *interval, self.time, window=self.window)
+            rows = hook.get_entities(self.metrics, *interval, self.time, window=self.window)
         except AngusError as error:
             if not is_retryable(error):
                 raise
+            self._retry_at = retry_time(error)
             if self.reschedule and not self.deferrable:
                 return f"API failure: {error}"
             self._failures += 1
@@ -177,22 +211,25 @@ class AngusEntitiesSensor(EntitiesParametersMixin, BaseSensorOperator):
             return
         now, deadline = datetime.now(UTC), self._get_deadline(context)
         if now >= deadline:
-            # Airflow applies soft_fail to an error of execute_complete, but not of execute.
-            kind = AirflowSkipException if self.soft_fail else AirflowSensorTimeout
-            raise kind(f"The data was not available within the timeout of {self.timeout:g} s.")
+            raise self._timed_out(f"The data was not available within the timeout of {self.timeout:g} s.")
         interval = self.get_interval(context)
         # After a request, the trigger waits for poke_interval before the next request.
-        requested = now >= interval.end + self.settle
+        requested = now >= later(interval.end, self.settle)
         trigger = AngusEntitiesTrigger(
             **self._trigger_arguments(),
-            from_date=interval.start.isoformat(),
-            to_date=interval.end.isoformat(),
+            from_date=interval.start,
+            to_date=interval.end,
             failures=self._failures,
-            first_check=(now + timedelta(seconds=self.poke_interval)).isoformat() if requested else None,
-            deadline=deadline.isoformat(),
+            first_check=later(now, self.poke_interval) if requested else None,
+            retry_at=self._retry_at,
+            deadline=deadline,
         )
         timeout = deadline - now + timedelta(seconds=TIMEOUT_MARGIN)
         self.defer(trigger=trigger, method_name=self.execute_complete.__name__, timeout=timeout)
+
+    def _timed_out(self, message: str) -> Exception:
+        # Airflow applies soft_fail to an error of execute_complete, but not of execute.
+        return (AirflowSkipException if self.soft_fail else AirflowSensorTimeout)(message)
 
     def _check(self, context: Context) -> bool:
         """Poke, and apply soft_fail, never_fail and silent_fail as ``BaseSensorOperator.execute`` does."""
@@ -215,26 +252,29 @@ class AngusEntitiesSensor(EntitiesParametersMixin, BaseSensorOperator):
     def _get_deadline(self, context: Context) -> datetime:
         if self._deadline is None:
             # Airflow keeps a try's start across deferrals. The start is None in dag.test() of Airflow 2.11.
-            started: datetime = context["ti"].start_date or datetime.now(UTC)
-            self._deadline = started + timedelta(seconds=self.timeout)
+            started = self._first_reschedule(context) or context["ti"].start_date or datetime.now(UTC)
+            self._deadline = later(started, _seconds(self.timeout))
         return self._deadline
+
+    def _first_reschedule(self, context: Context) -> datetime | None:
+        # Airflow 3 keeps the start of a try across reschedules here, Airflow 2.11 in the task instance.
+        get_date: Any = getattr(context["ti"], "get_first_reschedule_date", None)
+        return get_date(context) if get_date and self.reschedule and not self.deferrable else None
 
     def _set_start_trigger(self) -> None:
         from airflow.triggers.base import StartTriggerArgs
 
         from airflow_provider_angus.triggers import TIMEOUT_MARGIN, AngusEntitiesTrigger
 
-        def as_text(date: DateLike | None) -> str | None:
-            return date if date is None or isinstance(date, str) else date.isoformat()
-
-        interval = self.interval.total_seconds() if self.interval else None
-        dates = {"from_date": as_text(self.from_date), "to_date": as_text(self.to_date), "interval": interval}
+        dates: dict[str, Any] = {"from_date": self.from_date, "to_date": self.to_date, "interval": self.interval}
+        trigger = AngusEntitiesTrigger(**self._trigger_arguments(), **dates)
+        trigger_cls, arguments = trigger.serialize()
         self.start_from_trigger = True
         self.start_trigger_args = StartTriggerArgs(
-            trigger_cls=f"{AngusEntitiesTrigger.__module__}.{AngusEntitiesTrigger.__name__}",
-            trigger_kwargs=self._trigger_arguments() | dates,
+            trigger_cls=trigger_cls,
+            trigger_kwargs=arguments,
             next_method=self.execute_complete.__name__,
-            timeout=timedelta(seconds=self.timeout + TIMEOUT_MARGIN),
+            timeout=timedelta(seconds=_seconds(self.timeout) + TIMEOUT_MARGIN),
         )
 
     def _trigger_arguments(self) -> dict[str, Any]:
@@ -242,11 +282,15 @@ class AngusEntitiesSensor(EntitiesParametersMixin, BaseSensorOperator):
             "angus_conn_id": self.angus_conn_id,
             "metrics": self.metrics,
             "time": self.time,
-            "window": self.window.total_seconds() if self.window else None,
-            "minimum": dict(self.minimum) if self.minimum else None,
-            "settle": self.settle.total_seconds(),
-            "poke_interval": self.poke_interval,
+            "window": self.window and _seconds(self.window),
+            "minimum": self.minimum,
+            "settle": _seconds(self.settle),
+            "poke_interval": _seconds(self.poke_interval),
             "exponential_backoff": bool(self.exponential_backoff),
-            "max_wait": self.max_wait.total_seconds() if self.max_wait else None,
+            "max_wait": self.max_wait and _seconds(self.max_wait),
             "max_failures": self.max_failures,
         }
+
+
+def _seconds(wait: timedelta | float) -> float:
+    return min(wait.total_seconds() if isinstance(wait, timedelta) else wait, LONGEST.total_seconds())

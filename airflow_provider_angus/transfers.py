@@ -8,11 +8,11 @@ from contextlib import closing, contextmanager
 from itertools import chain
 from typing import TYPE_CHECKING, Any, cast, get_args
 
-from airflow_provider_angus._parameters import check_flag, connection_id, is_template
+from airflow_provider_angus._parameters import connection_id, is_template
 from airflow_provider_angus.exceptions import AngusRowError, AngusTargetError
 from airflow_provider_angus.loading.formats import Format, file_format, is_gzip, write_rows
 from airflow_provider_angus.loading.sql_names import check_table
-from airflow_provider_angus.model.arguments import describe_argument, digits_as_text, is_name
+from airflow_provider_angus.model.arguments import check_flag, describe_argument, digits_as_text, is_name
 from airflow_provider_angus.model.columns import Column, table_columns
 from airflow_provider_angus.model.entities import Row, check_metrics
 from airflow_provider_angus.model.intervals import Interval

@@ -10,6 +10,7 @@ from decimal import Decimal
 from itertools import islice
 from pathlib import PurePath
 
+from airflow_provider_angus.exceptions import AngusRequestError
 from airflow_provider_angus.model.text import sanitize_line
 
 #: The maximum number of values that are read of an iterable, which may never end.
@@ -76,3 +77,13 @@ def digits_as_text(value: object) -> object:
 def is_name(value: object) -> bool:
     """Return whether a value is text that is not blank and contains no control characters or lone surrogates."""
     return isinstance(value, str) and bool(value.strip()) and not _CONTROL_CHARACTERS.search(value)
+
+
+def check_flag(name: str, value: object) -> None:
+    """Reject a value that is neither True nor False.
+
+    :param name: the parameter, for the message.
+    :raises AngusRequestError: any other value.
+    """
+    if not isinstance(value, bool):
+        raise AngusRequestError(f"{name}: expected True or False, got {describe_argument(value)}.")

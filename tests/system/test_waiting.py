@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from airflow_runs import AIRFLOW_3, only_airflow_3
 from scenarios import SCENARIOS
-from sensors import NEXT_DAY
+from sensors import DAY, NEXT_DAY
 
 if TYPE_CHECKING:
     from live_airflow import LiveAirflow
@@ -121,7 +121,36 @@ def test_start_from_trigger_needs_airflow_3_3(finished: LiveAirflow) -> None:
     task = finished.task("starts_from_trigger")
     assert "is not available yet" in task.trigger_log
     assert ("is not available yet" in task.worker_log) is not AIRFLOW_3
-    assert ("cannot start from the trigger" in task.worker_log) is not AIRFLOW_3
+    assert ("Starts on a worker: Airflow 3.3 is required." in task.worker_log) is not AIRFLOW_3
+
+
+@only_airflow_3
+@pytest.mark.parametrize("name", ["starts_with_datetimes", "starts_with_templates"])
+def test_start_from_trigger_with_dates_needs_no_worker(finished: LiveAirflow, name: str) -> None:
+    """The worker checks once, after the trigger's signal."""
+    assert state_and_tries(finished, name) == ("success", 1)
+    task = finished.task(name)
+    assert f"Data of {DAY} is not available yet" in task.trigger_log
+    assert "is not available yet" not in task.worker_log
+
+
+@only_airflow_3
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("starts_with_results_of_task", "metrics comes from another task or a function"),
+        ("starts_with_native_list", "metrics is a native template"),
+        ("starts_with_pulled_date", "only a worker can render ti in from_date"),
+        ("starts_with_calendar_day", "interval is a calendar duration"),
+        ("starts_mapped", "the task is mapped or runs in dag.test()"),
+    ],
+)
+def test_start_from_trigger_starts_on_a_worker(finished: LiveAirflow, name: str, reason: str) -> None:
+    """The log has the reason. The wait continues in the triggerer."""
+    assert state_and_tries(finished, name) == ("success", 1)
+    task = finished.task(name)
+    assert f"Starts on a worker: {reason}." in task.worker_log
+    assert "is not available yet" in task.trigger_log
 
 
 def test_trigger_arguments_contain_no_secret(

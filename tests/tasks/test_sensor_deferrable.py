@@ -6,7 +6,9 @@ from datetime import timedelta
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
+import pendulum
 import pytest
+from airflow.providers.common.compat.sdk import task
 from airflow_runs import AIRFLOW_3
 from sensors import (
     DAILY,
@@ -19,6 +21,7 @@ from sensors import (
     wait,
 )
 
+from airflow_provider_angus._compat import STARTS_FROM_TRIGGER
 from airflow_provider_angus.sandbox import Sandbox
 from airflow_provider_angus.sensors import AngusEntitiesSensor
 
@@ -210,11 +213,52 @@ def test_sensor_unexpected_event_is_checked_on_the_worker(
 def test_sensor_start_from_trigger_falls_back_to_the_worker(
     airflow: Airflow, sandbox: Sandbox, connection: str
 ) -> None:
-    """Calendar days cannot be given to a trigger, and Airflow 2.11 cannot start from one."""
-    import pendulum
-
+    """The log has the reason: calendar days cannot be given to a trigger, and Airflow 2.11 cannot start from one."""
     arguments = {"interval": pendulum.duration(days=1), "deferrable": True, "start_from_trigger": True}
     outcome = airflow.run(lambda: wait(angus_conn_id=connection, **arguments), schedule=DAILY)["wait"]
     assert outcome.state == "success"
     assert sandbox.count("entities") == 1
-    assert "cannot start from the trigger" in airflow.log
+    reason = "interval is a calendar duration" if STARTS_FROM_TRIGGER else "Airflow 3.3 is required"
+    assert f"Starts on a worker: {reason}." in airflow.log
+
+
+def test_sensor_mapped_logs_that_it_starts_on_a_worker(airflow: Airflow, connection: str) -> None:
+    arguments: dict[str, Any] = {"metrics": "passing_by", "deferrable": True, "start_from_trigger": True}
+    outcomes = airflow.run(
+        lambda: AngusEntitiesSensor.partial(task_id="wait", **arguments).expand(angus_conn_id=[connection]),
+        schedule=DAILY,
+    )
+    assert outcomes["wait[0]"].state == "success"
+    reason = "the task is mapped or runs in dag.test()" if STARTS_FROM_TRIGGER else "Airflow 3.3 is required"
+    assert f"Starts on a worker: {reason}." in airflow.log
+
+
+def test_sensor_arguments_from_another_task_are_used_on_the_worker(
+    airflow: Airflow, sandbox: Sandbox, connection: str
+) -> None:
+    """Also a minimum, which is templated. The trigger gets the rendered values."""
+    sandbox.clock.set(EVENING)
+    at_request(sandbox, 1, lambda: sandbox.clock.set(NEXT_DAY))
+
+    def build() -> None:
+        @task
+        def choose() -> dict[str, Any]:
+            return {"metrics": ["interested", "passing_by"], "day": "2026-11-20", "minimum": {"interested": 1}}
+
+        chosen = choose()
+        dates = {"from_date": chosen["day"], "to_date": "{{ macros.ds_add('2026-11-20', 1) }}"}
+        wait(
+            angus_conn_id=connection,
+            metrics=chosen["metrics"],
+            minimum=chosen["minimum"],
+            deferrable=True,
+            start_from_trigger=True,
+            poke_interval=0.01,
+            **dates,
+        )
+
+    assert airflow.run(build, schedule=DAILY)["wait"].state == "success"
+    queries = [call.query for call in sandbox.calls if call.endpoint == "entities"]
+    assert len(queries) == 3
+    assert {query["metrics"] for query in queries} == {"passing_by,interested"}
+    assert {query["from_date"][:10] for query in queries} == {"2026-11-20"}

@@ -2,33 +2,41 @@
 
 from __future__ import annotations
 
-import json
 from datetime import UTC, datetime, timedelta
-from importlib import import_module
+from types import SimpleNamespace
 from typing import Any
 
 import pendulum
 import pytest
+from airflow.providers.common.compat.sdk import TaskDeferred
 from sensors import wait
 
-from airflow_provider_angus._compat import STARTS_FROM_TRIGGER
 from airflow_provider_angus.exceptions import AngusIntervalError, AngusRequestError
 
 
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [
-        ({"metrics": "visitors"}, AngusRequestError, "must be one or more of passing_by"),
-        ({"time": "by_week"}, AngusRequestError, "by_hour, by_day, global"),
-        ({"from_date": "2026-11-20"}, AngusIntervalError, "without to_date"),
-        ({"minimum": {"interested": 1}}, AngusRequestError, "'interested'.* adds up over .*: passing_by"),
-        ({"metrics": "stop_time", "minimum": {"stop_time": 1}}, AngusRequestError, "one of: none"),
-        ({"minimum": {"passing_by": "1"}}, AngusRequestError, "must be a number, got '1'"),
-        ({"settle": 120}, AngusRequestError, "settle must be a timedelta"),
-        ({"settle": timedelta(seconds=-1)}, AngusRequestError, "settle must be a timedelta of at least 0"),
-        ({"window": 120}, AngusRequestError, "window must be a positive timedelta"),
-        ({"max_failures": 0}, AngusRequestError, "max_failures must be"),
-        ({"angus_conn_id": ["a", "b"]}, AngusRequestError, "expected one connection.* Map the sensor"),
+        ({"metrics": "visitors"}, AngusRequestError, "metrics: expected one or more of passing_by.*got str 'visitors'"),
+        ({"time": "by_week"}, AngusRequestError, "time: expected one of by_hour, by_day, global, got str 'by_week'"),
+        ({"from_date": "2026-11-20"}, AngusIntervalError, "to_date: expected a date"),
+        ({"minimum": {"interested": 1}}, AngusRequestError, "adds* up over .*passing_by.*got str 'interested'"),
+        ({"metrics": "stop_time", "minimum": {"stop_time": 1}}, AngusRequestError, "none.*got str 'stop_time'"),
+        ({"minimum": {"passing_by": "1"}}, AngusRequestError, "expected a finite number, got str '1'"),
+        ({"minimum": {"passing_by": True}}, AngusRequestError, "expected a finite number, got bool True"),
+        ({"minimum": {"passing_by": 10**5000}}, AngusRequestError, "expected a finite number, got int"),
+        ({"minimum": {"passing_by": float("nan")}}, AngusRequestError, "expected a finite number, got float nan"),
+        ({"minimum": 5, "metrics": "{{ params.metrics }}"}, AngusRequestError, "minimum: expected .*got int 5"),
+        ({"settle": 120}, AngusRequestError, "settle: expected a timedelta of at least 0, got int 120"),
+        ({"settle": timedelta(-1)}, AngusRequestError, "settle: expected a timedelta of at least 0, got timedelta -1"),
+        ({"window": 120}, AngusRequestError, "window: expected a positive timedelta, got int 120"),
+        ({"max_failures": 0}, AngusRequestError, "max_failures: expected an integer from 1 to 1000000, got int 0"),
+        ({"max_failures": True}, AngusRequestError, "max_failures: expected an integer .* got bool True"),
+        ({"angus_conn_id": ["a", "b"]}, AngusRequestError, "angus_conn_id: expected one connection.* Map the sensor"),
+        ({"angus_conn_id": {"a"}}, AngusRequestError, "angus_conn_id: expected one connection.* Map the sensor"),
+        ({"angus_conn_id": None}, AngusRequestError, "angus_conn_id: expected a connection ID, got None"),
+        ({"deferrable": "yes"}, AngusRequestError, "deferrable: expected True or False, got str 'yes'"),
+        ({"start_from_trigger": None}, AngusRequestError, "start_from_trigger: expected True or False, got None"),
     ],
 )
 def test_sensor_rejects_invalid_arguments(arguments: dict[str, Any], error: type[Exception], message: str) -> None:
@@ -36,25 +44,29 @@ def test_sensor_rejects_invalid_arguments(arguments: dict[str, Any], error: type
         wait(**arguments)
 
 
-@pytest.mark.skipif(not STARTS_FROM_TRIGGER, reason="needs Airflow 3.3")
-def test_sensor_start_from_trigger_sets_its_trigger() -> None:
-    start = datetime(2026, 11, 20, tzinfo=UTC)
-    dates = {"from_date": start, "to_date": "{{ ds }}", "interval": timedelta(days=1), "window": timedelta(hours=6)}
-    sensor = wait(deferrable=True, start_from_trigger=True, minimum={"passing_by": 1}, **dates)
-    assert sensor.start_from_trigger
-    arguments = json.loads(json.dumps(sensor.start_trigger_args.trigger_kwargs))
-    module, _, name = sensor.start_trigger_args.trigger_cls.rpartition(".")
-    stored = getattr(import_module(module), name)(**arguments).serialize()[1]
-    assert arguments.items() <= stored.items()
-    assert (stored["from_date"], stored["to_date"]) == (start.isoformat(), "{{ ds }}")
-    assert (stored["interval"], stored["window"], stored["minimum"]) == (86400, 21600, {"passing_by": 1})
-    assert callable(getattr(sensor, sensor.start_trigger_args.next_method))
-
-
 @pytest.mark.parametrize(
     "arguments",
-    [{"deferrable": False}, {"deferrable": True, "interval": pendulum.duration(days=1)}],
-    ids=["not deferrable", "calendar days"],
+    [
+        {"timeout": timedelta.max},
+        {"poke_interval": timedelta.max},
+        {"max_wait": timedelta.max, "exponential_backoff": True},
+        {"settle": timedelta.max},
+        {"window": timedelta.max},
+        {"interval": timedelta.max},
+        {"window": pendulum.duration(months=1)},
+    ],
+    ids=str,
 )
-def test_sensor_start_from_trigger_falls_back_to_a_worker(arguments: dict[str, Any]) -> None:
-    assert not wait(start_from_trigger=True, **arguments).start_from_trigger
+@pytest.mark.parametrize("start_from_trigger", [False, True])
+def test_sensor_accepts_endless_waits(arguments: dict[str, Any], *, start_from_trigger: bool) -> None:
+    """The dates of a deferral fit into Airflow's database."""
+    sensor = wait(deferrable=True, start_from_trigger=start_from_trigger, **arguments)
+    context: Any = {
+        "ti": SimpleNamespace(start_date=datetime.now(UTC), map_index=-1),
+        "data_interval_start": datetime.now(UTC),
+        "data_interval_end": datetime.now(UTC) + timedelta(days=1),
+    }
+    with pytest.raises(TaskDeferred) as deferred:
+        sensor.execute_complete(context)
+    for timeout in (deferred.value.timeout, getattr(sensor.start_trigger_args, "timeout", timedelta(0))):
+        assert timeout < timedelta(days=3660)

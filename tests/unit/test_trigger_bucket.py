@@ -5,19 +5,22 @@ from __future__ import annotations
 import asyncio
 import json
 import math
+from datetime import timedelta
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from sensors import EVENING
 
+from airflow_provider_angus import _backoff
 from airflow_provider_angus.api.retries import RetryPolicy
-from airflow_provider_angus.exceptions import AngusIntervalError, AngusRequestError
 from airflow_provider_angus.hooks import AngusHook
 from airflow_provider_angus.triggers import AngusBucketTrigger
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from airflow_runs import Airflow
 
     from airflow_provider_angus.sandbox import Sandbox
 
@@ -168,18 +171,23 @@ def test_bucket_trigger_finds_an_edited_connection(sandbox: Sandbox, monkeypatch
     assert event["from_date"] == "2026-11-20T20:00:00+00:00"
 
 
-@pytest.mark.parametrize(
-    ("arguments", "error", "message"),
-    [
-        ({"time": "global"}, AngusRequestError, "by_hour or by_day"),
-        ({"time": "by_week"}, AngusRequestError, "by_hour, by_day"),
-        ({"metrics": "visitors"}, AngusRequestError, "one or more of"),
-        ({"since": "yesterday"}, AngusIntervalError, "not an ISO 8601 date"),
-        ({"since": "2026-11-20T20:00:00"}, AngusIntervalError, "no UTC offset"),
-    ],
-)
-def test_bucket_trigger_rejects_invalid_arguments(
-    arguments: dict[str, Any], error: type[Exception], message: str
-) -> None:
-    with pytest.raises(error, match=message):
-        AngusBucketTrigger(**arguments)
+@pytest.mark.usefixtures("connection")
+def test_bucket_trigger_waits_for_the_retry_after_of_the_api(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It waits at most MAX_RETRY_AFTER, also if that is longer than its own back-off."""
+    monkeypatch.setattr(_backoff, "MAX_RETRY_AFTER", timedelta(seconds=0.4))
+    sandbox.fail_next(503, headers={"Retry-After": "3600"}, on="entities")
+    started = monotonic()
+    events(AngusBucketTrigger(since=SINCE, poke_interval=0.01), count=1)
+    assert 0.4 <= monotonic() - started < 30
+    assert sandbox.count("entities") == 2
+
+
+@pytest.mark.usefixtures("connection")
+@pytest.mark.parametrize("mark", ["yesterday", "", 5, "9999-12-31T23:00:00+00:00"])
+def test_bucket_trigger_invalid_mark_starts_at_since(airflow: Airflow, sandbox: Sandbox, mark: Any) -> None:
+    trigger = AngusBucketTrigger(since=SINCE)
+    trigger.asset_state_store = AssetStateStore(mark)
+    (event,) = events(trigger, count=1)
+    assert event["from_date"] == "2026-11-20T20:00:00+00:00"
+    assert "stored bucket: expected a" in airflow.log
+    assert sandbox.count("entities") == 1

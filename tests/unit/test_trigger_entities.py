@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from sensors import DAY, EVENING, NEXT_DAY, at_request, without_people
 
+from airflow_provider_angus import _backoff
 from airflow_provider_angus.api.auth import SHARED_TOKENS
 from airflow_provider_angus.sandbox import Sandbox
 from airflow_provider_angus.triggers import TIMEOUT_MARGIN, AngusEntitiesTrigger
@@ -226,6 +227,47 @@ def test_trigger_missing_connection_signals_at_once(airflow: Airflow, sandbox: S
     assert events(make_trigger(angus_conn_id="unknown")) == [SIGNAL]
     assert "Waiting cannot help; checking from the worker: Connection 'unknown'" in airflow.log
     assert sandbox.count() == 0
+
+
+# Retry-After
+
+
+def test_trigger_sends_no_request_before_retry_after(
+    sandbox: Sandbox, times: Times, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_backoff, "MAX_RETRY_AFTER", timedelta(seconds=0.3))
+    sandbox.fail_next(503, headers={"Retry-After": "3600"}, on="entities")
+    assert events(make_trigger()) == [SIGNAL]
+    (pause,) = pauses(times["entities"])
+    assert pause >= 0.3
+
+
+def test_trigger_sends_no_request_before_retry_at(sandbox: Sandbox, times: Times) -> None:
+    """The worker got the Retry-After."""
+    retry_at = from_now(0.3)
+    assert events(make_trigger(retry_at=retry_at)) == [SIGNAL]
+    assert times["entities"][0] >= datetime.fromisoformat(retry_at)
+    (event,) = events(make_trigger(retry_at="2999-01-01T00:00:00+00:00", deadline=from_now(0.1)))
+    assert event["retry_at"] == "2999-01-01T00:00:00+00:00"
+    assert sandbox.count("entities") == 1
+
+
+def test_trigger_max_failures_signals_after_retry_after(
+    sandbox: Sandbox, times: Times, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The worker repeats the last request, so the trigger leaves it the time of the next request."""
+    monkeypatch.setattr(_backoff, "MAX_RETRY_AFTER", timedelta(seconds=0.3))
+    sandbox.fail_next(429, headers={"Retry-After": "3600"}, on="entities")
+    assert events(make_trigger(max_failures=1)) == [SIGNAL]
+    assert datetime.now(UTC) - times["entities"][0] >= timedelta(seconds=0.3)
+
+
+@pytest.mark.parametrize("max_failures", [1, 2])
+def test_trigger_deadline_before_retry_after_tells_the_worker(sandbox: Sandbox, max_failures: int) -> None:
+    sandbox.fail_next(503, headers={"Retry-After": "600"}, on="entities")
+    (event,) = events(make_trigger(deadline=from_now(0.2), max_failures=max_failures))
+    assert timedelta(minutes=9) < datetime.fromisoformat(event["retry_at"]) - datetime.now(UTC) < timedelta(minutes=11)
+    assert sandbox.count("entities") == 1
 
 
 # Deadline
