@@ -1,4 +1,4 @@
-"""Explain what is wrong with a connection that Airflow cannot read. No part of its value appears in an error."""
+"""Explain what is wrong with a connection that Airflow cannot read. No part of its value appears in a message."""
 
 from __future__ import annotations
 
@@ -6,20 +6,18 @@ import json
 import os
 from typing import Any
 
-from airflow_provider_angus.exceptions import AngusAuthError
-
-_FORMS = "a connection as JSON or as a URI (angus://...)"
+_FORMS = "a connection as JSON or as a URI"
 
 
-def missing_connection(conn_id: str) -> AngusAuthError:
-    """Return the error of a connection for which Airflow raises ``AirflowNotFoundException``.
+def describe_missing(conn_id: str) -> str:
+    """Return the message for a connection for which Airflow raises ``AirflowNotFoundException``.
 
     Airflow raises it also if it cannot parse the value of a secrets backend or an environment variable.
     """
-    variable = f"AIRFLOW_CONN_{str(conn_id).upper()}"
+    variable = f"AIRFLOW_CONN_{conn_id.upper()}"
     if (value := os.environ.get(variable)) is None:
-        return AngusAuthError(
-            f"Connection {conn_id!r} does not exist. Create it with the type Angus.ai. "
+        return (
+            f"Connection {conn_id!r} does not exist. Create it. "
             "If a secrets backend has it, its value may be invalid: expected JSON or a URI."
         )
     problem = "a URI that Airflow cannot parse. Percent-encode special characters, or use JSON"
@@ -27,21 +25,21 @@ def missing_connection(conn_id: str) -> AngusAuthError:
         problem = "an empty text"
     elif value.lstrip().startswith("{"):
         problem = _json_problem(value) or "JSON with an unknown field or a value of a wrong type"
-    return AngusAuthError(f"Connection {conn_id!r}: {variable}: expected {_FORMS}, got {problem}.")
+    return f"Connection {conn_id!r}: {variable}: expected {_FORMS}, got {problem}."
 
 
-def check_connection(conn_id: str, connection: Any) -> None:
-    """Reject a connection whose ``extra_dejson`` would be empty or no dict, or that is not a connection at all.
+def describe_problem(conn_id: str, connection: Any) -> str | None:
+    """Return the message for a connection whose fields make no sense, or None.
+
+    Airflow reads a text without a scheme as a URI without fields, and an extra that is no JSON object as empty.
 
     :param connection: an Airflow connection.
-    :raises AngusAuthError: ``extra`` is not a JSON object, or Airflow has read a text without a scheme as a URI.
     """
     if not (connection.conn_type or connection.login or connection.password or connection.extra):
-        raise AngusAuthError(f"Connection {conn_id!r}: expected {_FORMS}, got neither.")
+        return f"Connection {conn_id!r}: expected {_FORMS}, got neither."
     if problem := _json_problem(connection.extra or "{}"):
-        raise AngusAuthError(
-            f'Connection {conn_id!r}: extra: expected a JSON object such as {{"client_id": "..."}}, got {problem}.'
-        )
+        return f"Connection {conn_id!r}: extra: expected a JSON object, got {problem}."
+    return None
 
 
 def _json_problem(text: str) -> str | None:

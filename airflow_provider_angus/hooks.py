@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook, mask_secret
 
 from airflow_provider_angus._compat import amask_secret
-from airflow_provider_angus._connections import check_connection, missing_connection
+from airflow_provider_angus._connections import describe_missing, describe_problem
 from airflow_provider_angus._provider_info import CONNECTION_FIELD_BEHAVIOUR, CONNECTION_FIELDS
-from airflow_provider_angus.exceptions import AngusError
+from airflow_provider_angus.exceptions import AngusAuthError, AngusError, AngusRequestError
+from airflow_provider_angus.model.arguments import describe_argument, digits_as_text, is_name
 from airflow_provider_angus.model.buckets import Time
 from airflow_provider_angus.model.entities import Row
 from airflow_provider_angus.model.intervals import DateLike, Interval, explicit_interval
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from airflow_provider_angus.api.retries import RetryPolicy
     from airflow_provider_angus.api.settings import Settings
 
+_TYPE = "Its type is Angus.ai (angus)."
+
 
 class AngusHook(BaseHook):
     """Read the entities of one stream. The hook manages API tokens.
@@ -32,6 +35,7 @@ class AngusHook(BaseHook):
     Hooks with equal credentials share a token within a process, until 60 s before it expires.
 
     :param angus_conn_id: an Airflow connection of type ``angus``; one connection is one stream.
+        An ``int`` is its digits.
     :param concurrency: the maximum of concurrent page requests of one query, 1 to 32; None: the connection's value,
         or 4.
 
@@ -54,10 +58,13 @@ class AngusHook(BaseHook):
     tokens: ClassVar[TokenCache | None] = None
 
     def __init__(
-        self, angus_conn_id: str = default_conn_name, *, concurrency: int | None = None, **kwargs: Any
+        self, angus_conn_id: str | int = default_conn_name, *, concurrency: int | None = None, **kwargs: Any
     ) -> None:
         super().__init__(**kwargs)
-        self.angus_conn_id = angus_conn_id
+        conn_id = digits_as_text(angus_conn_id)
+        if not isinstance(conn_id, str) or not is_name(conn_id):
+            raise AngusRequestError(f"angus_conn_id: expected a connection ID, got {describe_argument(angus_conn_id)}.")
+        self.angus_conn_id = conn_id
         self.concurrency = concurrency
         self._client: AngusClient | None = None
 
@@ -105,8 +112,8 @@ class AngusHook(BaseHook):
         try:
             connection = await get_async_connection(self.angus_conn_id, hook=self)
         except AirflowNotFoundException as error:
-            raise missing_connection(self.angus_conn_id) from error
-        check_connection(self.angus_conn_id, connection)
+            raise AngusAuthError(f"{describe_missing(self.angus_conn_id)} {_TYPE}") from error
+        self._check(connection)
         settings = self._read_settings(connection, await get_async_extra_dejson(connection))
         for value in settings.masked_values:
             await amask_secret(value)
@@ -247,12 +254,16 @@ class AngusHook(BaseHook):
         try:
             connection = self.get_connection(self.angus_conn_id)
         except AirflowNotFoundException as error:
-            raise missing_connection(self.angus_conn_id) from error
-        check_connection(self.angus_conn_id, connection)
+            raise AngusAuthError(f"{describe_missing(self.angus_conn_id)} {_TYPE}") from error
+        self._check(connection)
         settings = self._read_settings(connection, connection.extra_dejson)
         for value in settings.masked_values:
             mask_secret(value)
         return settings
+
+    def _check(self, connection: Any) -> None:
+        if problem := describe_problem(self.angus_conn_id, connection):
+            raise AngusAuthError(f"{problem} {_TYPE}")
 
     def _read_settings(self, connection: Any, extra: dict[str, Any]) -> Settings:
         from airflow_provider_angus.api.settings import read_settings

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 
 from airflow.providers.common.compat.sdk import BaseOperator
 
-from airflow_provider_angus._compat import HAS_RETRY_POLICIES, is_asset
+from airflow_provider_angus._compat import is_asset
 from airflow_provider_angus._parameters import EntitiesParametersMixin, connection_ids, normalize_list
 from airflow_provider_angus.exceptions import AngusRequestError
 from airflow_provider_angus.hooks import AngusHook
@@ -16,7 +16,7 @@ from airflow_provider_angus.links import AngusConsoleLink
 from airflow_provider_angus.model.arguments import describe_argument
 from airflow_provider_angus.model.buckets import Time, describe_buckets, partial_buckets
 from airflow_provider_angus.model.intervals import DateLike, Interval
-from airflow_provider_angus.retry_policy import AngusRetryPolicy
+from airflow_provider_angus.retry_policy import with_retry_policy
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -77,9 +77,7 @@ class AngusEntitiesOperator(EntitiesParametersMixin, BaseOperator):
         window: timedelta | None = None,
         **kwargs: Any,
     ) -> None:
-        if HAS_RETRY_POLICIES and "retry_policy" not in kwargs.get("default_args", {}):
-            kwargs.setdefault("retry_policy", AngusRetryPolicy())
-        super().__init__(**kwargs)
+        super().__init__(**with_retry_policy(kwargs))
         self.metrics = normalize_list(metrics)
         self.time = time
         self.angus_conn_id = normalize_list(angus_conn_id)

@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Self
 
 from airflow_provider_angus._backoff import MAX_RETRY_AFTER
-from airflow_provider_angus._compat import retry_policy_class
+from airflow_provider_angus._compat import HAS_RETRY_POLICIES, retry_policy_class
 from airflow_provider_angus.exceptions import AngusUnavailableError
 
 if TYPE_CHECKING:
@@ -72,3 +72,12 @@ class AngusRetryPolicy(RetryPolicy):
         :param data: the result of :meth:`serialize`.
         """
         return cls()
+
+
+def with_retry_policy(arguments: dict[str, Any]) -> dict[str, Any]:
+    """Return the arguments of a task, with the default policy if Airflow has policies and the user sets none.
+
+    :param arguments: as ``__init__`` receives them. Mapping passes ``retry_policy=None``.
+    """
+    given = "retry_policy" in arguments.get("default_args", {}) or arguments.get("retry_policy") is not None
+    return arguments if given or not HAS_RETRY_POLICIES else arguments | {"retry_policy": AngusRetryPolicy()}

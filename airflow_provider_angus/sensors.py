@@ -16,7 +16,6 @@ from airflow.providers.common.compat.sdk import (
 )
 
 from airflow_provider_angus._backoff import later, retry_time
-from airflow_provider_angus._compat import HAS_RETRY_POLICIES
 from airflow_provider_angus._parameters import EntitiesParametersMixin, connection_id, is_template, normalize_list
 from airflow_provider_angus._trigger_query import worker_reason
 from airflow_provider_angus.exceptions import AngusError, AngusRequestError, is_retryable
@@ -28,7 +27,7 @@ from airflow_provider_angus.model.buckets import Time
 from airflow_provider_angus.model.entities import METRICS, check_metrics
 from airflow_provider_angus.model.intervals import DateLike, Interval
 from airflow_provider_angus.model.json_arguments import LONGEST, check_length, read_count
-from airflow_provider_angus.retry_policy import AngusRetryPolicy
+from airflow_provider_angus.retry_policy import with_retry_policy
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -92,9 +91,7 @@ class AngusEntitiesSensor(EntitiesParametersMixin, BaseSensorOperator):
         start_from_trigger: bool = False,
         **kwargs: Any,
     ) -> None:
-        if HAS_RETRY_POLICIES and "retry_policy" not in kwargs.get("default_args", {}):
-            kwargs.setdefault("retry_policy", AngusRetryPolicy())
-        super().__init__(**kwargs)
+        super().__init__(**with_retry_policy(kwargs))
         self.metrics = normalize_list(metrics)
         self.time = time
         self.angus_conn_id = normalize_list(angus_conn_id)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager
 from itertools import chain
 from typing import TYPE_CHECKING, Any, cast, get_args
 
+from airflow_provider_angus._connections import describe_missing, describe_problem
 from airflow_provider_angus._parameters import connection_id, is_template
 from airflow_provider_angus.exceptions import AngusRowError, AngusTargetError
 from airflow_provider_angus.loading.formats import Format, file_format, is_gzip, write_rows
@@ -196,12 +198,18 @@ class AngusToSqlOperator(_Transfer):
         return manifest, manifest
 
     def _get_sql_hook(self, conn_id: str) -> DbApiHook:
-        from airflow.providers.common.compat.sdk import AirflowException, BaseHook
+        from airflow.providers.common.compat.sdk import AirflowException, AirflowNotFoundException, BaseHook
 
         try:
             from airflow.providers.common.sql.hooks.sql import DbApiHook
         except ImportError as error:
             raise AngusTargetError("common-sql is missing: pip install 'airflow-provider-angus[sql]'.") from error
+        try:
+            problem = describe_problem(conn_id, BaseHook.get_connection(conn_id))
+        except AirflowNotFoundException as error:
+            raise AngusTargetError(describe_missing(conn_id)) from error
+        if problem:
+            raise AngusTargetError(problem)
         try:
             hook = BaseHook.get_hook(conn_id)
         except AirflowException as error:
@@ -242,6 +250,9 @@ def _check_path(path: object) -> str:
     name = _path_name(path)
     if not isinstance(name, str) or not is_name(name) or is_template(name):
         raise AngusTargetError(f"path: expected the path or URL of a file, got {describe_argument(path)}.")
+    if re.match(r"[^/]+://[^/]*:[^/]*@", name):
+        # The value would appear in logs, in asset events and in the task's result.
+        raise AngusTargetError("path: expected a URL without a password. Use a connection and storage_conn_id.")
     return name
 
 

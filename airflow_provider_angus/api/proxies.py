@@ -112,6 +112,6 @@ def _is_match(entry: str, host: str, port: int) -> bool:
         return False
     with suppress(ValueError):
         parts = urlsplit(f"//{entry}")
-        domain = (parts.hostname or "").removeprefix("*").lstrip(".")
+        domain = (parts.hostname or "").removeprefix("*").strip(".")
         return parts.port in {None, port} and bool(domain) and (host == domain or host.endswith(f".{domain}"))
     return False

@@ -18,6 +18,9 @@ from airflow_provider_angus.api.redaction import MAX_QUOTED, quote_untrusted, re
 from airflow_provider_angus.exceptions import AngusResponseError, AngusUnavailableError
 from airflow_provider_angus.model.text import describe_value
 
+# A year.
+_MAX_RETRY_AFTER = 31_536_000.0
+
 
 def raise_if_unavailable(request: Request, response: Response) -> None:
     """Raise if the API is unavailable or overloaded, so that the request may succeed later.
@@ -28,7 +31,7 @@ def raise_if_unavailable(request: Request, response: Response) -> None:
     if status in overloaded or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         hint = f" {request.hint}" if status == HTTPStatus.GATEWAY_TIMEOUT and request.hint else ""
         retry_after = _retry_after(response)
-        if retry_after is not None and retry_after > 0:
+        if retry_after:
             hint += f" The API asks to retry after {retry_after:.0f} s."
         raise AngusUnavailableError(
             f"{request}: status {status}: {error_message(response)}{hint}", retry_after=retry_after
@@ -140,8 +143,8 @@ def _parse(body: bytes) -> Any:
 def _retry_after(response: Response) -> float | None:
     value = response.headers.get("Retry-After", "").strip()
     if value.isdecimal():
-        return float(value)
+        return min(float(value), _MAX_RETRY_AFTER)
     try:
-        return (parsedate_to_datetime(value) - datetime.now(UTC)).total_seconds()
+        return max((parsedate_to_datetime(value) - datetime.now(UTC)).total_seconds(), 0.0)
     except (ValueError, TypeError, OverflowError):
         return None

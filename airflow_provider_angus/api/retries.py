@@ -20,7 +20,7 @@ class RetryPolicy:
     """When to repeat a request: after :class:`AngusUnavailableError` and incomplete responses.
 
     :param attempts: requests in all. At least 1.
-    :param max_wait: seconds. A longer ``Retry-After`` waits only this long.
+    :param max_wait: seconds. If ``Retry-After`` is longer, the request is not repeated: the caller must wait.
     :param backoff: a tenacity wait, used if the API sends no ``Retry-After``.
 
     Example::
@@ -38,17 +38,18 @@ class RetryPolicy:
         return {
             "stop": tenacity.stop_after_attempt(self.attempts),
             "wait": self._wait,
-            "retry": tenacity.retry_if_exception(_is_repeatable),
+            "retry": tenacity.retry_if_exception(self._is_repeatable),
             "reraise": True,
         }
 
     def _wait(self, state: tenacity.RetryCallState) -> float:
         retry_after = getattr(state.outcome and state.outcome.exception(), "retry_after", None)
-        return self.backoff(state) if retry_after is None else min(max(retry_after, 0.0), self.max_wait)
+        return self.backoff(state) if retry_after is None else max(retry_after, 0.0)
+
+    def _is_repeatable(self, error: BaseException) -> bool:
+        if isinstance(error, AngusUnavailableError):
+            return error.retry_after is None or error.retry_after <= self.max_wait
+        return isinstance(error, AngusResponseError) and error.truncated
 
 
 DEFAULT_RETRY_POLICY = RetryPolicy()
-
-
-def _is_repeatable(error: BaseException) -> bool:
-    return isinstance(error, AngusUnavailableError) or (isinstance(error, AngusResponseError) and error.truncated)

@@ -145,9 +145,13 @@ def parse_proxy(value: str) -> str:
 
 
 def proxy_secrets(url: str) -> list[str]:
-    """Return the secrets that a proxy may echo: its password, and the credentials of its Basic header."""
+    """Return the secrets that a proxy may echo: its password, and the credentials of its Basic header.
+
+    Without a password, the user may be a token.
+    """
     parts = urlsplit(url)
-    return [unquote(parts.password), basic_credentials(url)] if parts.password else []
+    secret = parts.password or parts.username
+    return [unquote(secret), basic_credentials(url)] if secret else []
 
 
 def basic_credentials(url: str) -> str:

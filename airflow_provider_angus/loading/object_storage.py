@@ -63,9 +63,13 @@ def resolve_path(path: str | ObjectStoragePath, conn_id: str | None) -> ObjectSt
         resolved = ObjectStoragePath(located) if keep else ObjectStoragePath(located, conn_id=conn_id)
         resolved.fs  # noqa: B018 (the property finds the store)
     except Exception as error:  # the libraries of stores have errors of their own, without a common base class
-        kind = AngusTargetError if isinstance(error, AirflowException) else classify_store(error)
-        fix = " Is the store's provider installed?" if kind is AngusTargetError else ""
-        raise kind(f"{path} cannot be written: {quote_untrusted(str(error)).rstrip('.')}.{fix}") from error
+        # RuntimeError: there is no home directory for "~".
+        stays_wrong = isinstance(error, AirflowException) or type(error) is RuntimeError
+        kind = AngusTargetError if stays_wrong else classify_store(error)
+        raise kind(
+            f"path: {path} cannot be written: {quote_untrusted(str(error)).rstrip('.')}. Check the path and its "
+            "connection, and install the store's provider."
+        ) from error
     return resolved
 
 

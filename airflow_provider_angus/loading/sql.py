@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 #: The maximum number of parameters of a statement. SQL Server accepts 2,100, other databases more.
 PARAMETERS = 2000
 
+# Hooks raise these for fields of the connection that they cannot use.
+_UNUSABLE = (AttributeError, ImportError, KeyError, RuntimeError, TypeError, ValueError)
+
 
 class SqlTable:
     """A table of loaded rows. The ``with`` statement opens and closes the database connection.
@@ -60,7 +63,7 @@ class SqlTable:
         with ExitStack() as on_error, self._translate_error():
             try:
                 self._connection = self._hook.get_conn()
-            except (ValueError, ImportError, RuntimeError, OSError, AirflowException) as error:
+            except (*_UNUSABLE, OSError, AirflowException) as error:
                 kind = classify_store(error) if isinstance(error, OSError) else AngusTargetError
                 raise kind(
                     f"Connection {self._hook.get_conn_id()!r} cannot be used: {quote_untrusted(str(error))}"

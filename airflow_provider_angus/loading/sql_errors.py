@@ -19,10 +19,12 @@ VALUE_ERRORS = (OverflowError, ValueError)
 
 _SQLSTATE = re.compile(r"[0-9A-Z]{5}")
 
-# By the first two characters. 08 is missing, as drivers also report a wrong password as a failed connection.
+# By all or the first two characters. 08 is missing, as drivers also report a wrong password as a failed connection.
 _BY_SQLSTATE: dict[str, ErrorClass] = {
     # Transaction read-only or rolled back, no resources, lock not available, shutdown or time-out, system error.
     **dict.fromkeys(("25", "40", "53", "55", "57", "58"), AngusStorageError),
+    # The table is a view, for example.
+    "55000": AngusTargetError,
     # Not supported, login refused, no such database, no such schema, wrong statement or no permission.
     **dict.fromkeys(("0A", "28", "3D", "3F", "42"), AngusTargetError),
     # Wrong value, constraint or partition, check of a view, error of a trigger, row too long, error of a trigger.
@@ -98,7 +100,7 @@ def _by_code(error: Exception, conn_type: str) -> ErrorClass | None:
     # psycopg2, other drivers, and pyodbc.
     for state in (getattr(error, "pgcode", None), getattr(error, "sqlstate", None), first):
         if isinstance(state, str) and _SQLSTATE.fullmatch(state):
-            return _BY_SQLSTATE.get(state[:2])
+            return _BY_SQLSTATE.get(state) or _BY_SQLSTATE.get(state[:2])
     return None
 
 

@@ -21,6 +21,13 @@ _PART = re.compile(r'"(?P<quoted>(?:[^"]|"")+)"(?=\.|$)|(?P<plain>[^".][^.]*)')
 _OTHER_QUOTES = (("`", "`"), ("[", "]"), ("'", "'"))
 
 
+class _QuotedName(str):
+    """A name that the user has quoted. SQLAlchemy then quotes it, whether the database needs it or not."""
+
+    __slots__ = ()
+    quote = True
+
+
 def check_table(table: str) -> tuple[str, ...]:
     """Return the parts of a table's name: the table, after its schema and database if the name has them.
 
@@ -29,10 +36,12 @@ def check_table(table: str) -> tuple[str, ...]:
     """
     if not isinstance(table, str):
         raise AngusTargetError(f"table: expected the name of a table, got {describe_argument(table)}.")
-    parts, position = [], 0
+    parts: list[str] = []
+    position = 0
     while match := _PART.match(table, position):
         plain = match["plain"]
-        parts.append(match["quoted"].replace('""', '"') if plain is None else _check_plain(table, plain))
+        quoted = _QuotedName((match["quoted"] or "").replace('""', '"'))
+        parts.append(quoted if plain is None else _check_plain(table, plain))
         position = match.end() + 1
     # After the last part, the position is behind the end, as if a dot followed.
     if position != len(table) + 1:
@@ -66,6 +75,11 @@ def quote_table(hook: DbApiHook, table: str) -> str:
     :raises AngusTargetError: the name is invalid.
     """
     parts, preparer = check_table(table), _preparer(hook)
+    longest = preparer.dialect.max_identifier_length
+    for part in parts:
+        # PostgreSQL cuts longer names, so that two names would be one table. It counts bytes.
+        if len(part.encode()) > longest:
+            raise _invalid(table, f"{part[:50]!r}... is longer than {longest} bytes")
     return ".".join(preparer.quote(part) for part in parts)
 
 

@@ -91,6 +91,7 @@ _SQLSTATE = [
         ("53100", OperationalError, AngusStorageError),
         ("53300", OperationalError, AngusStorageError),
         ("54000", OperationalError, AngusRowError),
+        ("55000", OperationalError, AngusTargetError),
         ("55P03", OperationalError, AngusStorageError),
         ("57014", ProgrammingError, AngusStorageError),
         ("57P01", OperationalError, AngusStorageError),

@@ -176,7 +176,7 @@ def test_test_button_is_green_for_valid_connection(airflow_ui: Any, angus: Sandb
 INVALID: dict[str, tuple[dict[str, dict[str, str]], str]] = {
     "wrong access token": ({"Standard": {LABELS["password"]: WRONG_TOKEN}}, "credentials refused with status 400"),
     "http to a public host": ({"Standard": {LABELS["host"]: "http://data.angus.ai"}}, "credentials need https"),
-    "invalid URL": ({"Extra": {"Console URL": "what is this?"}}, "check the connection's URLs"),
+    "invalid URL": ({"Extra": {"Console URL": "what is this?"}}, "console_url is not a URL of the form"),
     "negative timeout": ({"Extra": {"Timeout (seconds)": "-3"}}, "timeout must be a number of seconds greater than 0"),
     "missing CA bundle": (
         {"Extra": {"Console URL": "https://127.0.0.1:1", "Verify TLS": "/no/such/bundle.pem"}},

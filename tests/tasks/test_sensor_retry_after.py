@@ -92,4 +92,5 @@ def test_sensor_has_a_retry_policy() -> None:
     """After max_failures, the next try waits for the asked time, too. The policy can be replaced."""
     assert isinstance(getattr(wait(), "retry_policy", None), AngusRetryPolicy) is HAS_RETRY_POLICIES
     if HAS_RETRY_POLICIES:
-        assert wait(retry_policy=None).retry_policy is None
+        own = AngusRetryPolicy()
+        assert wait(retry_policy=own).retry_policy is own

@@ -177,10 +177,27 @@ def test_table_quoted_name_is_unchanged_in_the_manifest(airflow: Airflow, sqlite
 
 
 @pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        ('{"conn_type": "sqlite", "extra": "[1]"}', "extra: expected a JSON object, got a JSON list"),
+        ("postgres://me:p/w@host:port/x", "got a URI that Airflow cannot parse"),
+        ('{"conn_type": "sqlite", ', "got text that is not JSON"),
+    ],
+)
+def test_table_unreadable_connection_fails_at_once(
+    airflow: Airflow, sqlite: databases.Database, value: str, message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AIRFLOW_CONN_WAREHOUSE", value)
+    outcome = load(airflow, lambda: to_table(sqlite, sql_conn_id="warehouse", **ONE_RETRY))
+    assert (outcome.state, outcome.tries) == ("failed", 1)
+    assert message in str(outcome.errors[0])
+
+
+@pytest.mark.parametrize(
     ("conn_id", "message"),
     [
         ("angus_default", "'angus_default': expected an SQL database, got the hook AngusHook"),
-        ("missing", "Connection 'missing' is unusable"),
+        ("missing", "Connection 'missing' does not exist"),
     ],
 )
 def test_table_connection_without_sql_database_is_named(

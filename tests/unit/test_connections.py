@@ -76,7 +76,7 @@ def test_connection_unreadable_is_named(
     set_connection(monkeypatch, value)
     message = get_error(AngusHook())
     assert message.startswith("Connection 'angus_default': ")
-    assert "expected a connection as JSON or as a URI (angus://...)" in message
+    assert "expected a connection as JSON or as a URI, got" in message
     assert problem in message
     assert SECRET not in message
 
@@ -92,7 +92,7 @@ def test_connection_extra_not_an_object_is_named(
     fields: dict[str, Any] = changed_connection(sandbox) | {"extra": extra}
     set_connection(monkeypatch, json.dumps(fields))
     message = get_error(AngusHook())
-    assert message.startswith("Connection 'angus_default': extra: expected a JSON object such as")
+    assert message.startswith("Connection 'angus_default': extra: expected a JSON object, got ")
     assert problem in message
     assert SECRET not in message
     assert sandbox.count() == 0
@@ -101,4 +101,5 @@ def test_connection_extra_not_an_object_is_named(
 @pytest.mark.usefixtures("airflow")
 def test_connection_missing_is_not_called_unreadable(get_error: Callable[[AngusHook], str]) -> None:
     message = get_error(AngusHook("missing"))
-    assert message.startswith("Connection 'missing' does not exist. Create it with the type Angus.ai.")
+    assert message.startswith("Connection 'missing' does not exist. Create it.")
+    assert message.endswith("Its type is Angus.ai (angus).")

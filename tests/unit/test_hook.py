@@ -137,6 +137,17 @@ def test_hook_invalid_concurrency_is_rejected() -> None:
         AngusHook(concurrency=0).get_conn()
 
 
+def test_hook_connection_id_of_digits_may_be_int(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AIRFLOW_CONN_20231023", sandbox.connection_json())
+    assert AngusHook(20231023).get_conn().client_id == next(iter(sandbox.streams))
+
+
+@pytest.mark.parametrize("conn_id", [None, "", " ", 1.5, True, ["angus_default"], b"angus_default"], ids=repr)
+def test_hook_invalid_connection_id_is_rejected(conn_id: Any) -> None:
+    with pytest.raises(AngusRequestError, match="angus_conn_id: expected a connection ID, got"):
+        AngusHook(conn_id)
+
+
 @pytest.mark.parametrize(("hook_class", "attempts"), [(AngusHook, 4), (ImpatientHook, 2)])
 @pytest.mark.usefixtures("connection")
 def test_hook_retry_policy_limits_attempts(sandbox: Sandbox, hook_class: type[AngusHook], attempts: int) -> None:
@@ -178,7 +189,7 @@ def test_get_async_conn_fetches_the_rows_of_get_conn() -> None:
 @pytest.mark.usefixtures("airflow")
 @pytest.mark.parametrize("connect", [AngusHook.get_conn, lambda hook: asyncio.run(hook.get_async_conn())])
 def test_hook_missing_connection_is_named(connect: Any) -> None:
-    with pytest.raises(AngusAuthError, match="Connection 'missing' does not exist. Create it with the type Angus"):
+    with pytest.raises(AngusAuthError, match="Connection 'missing' does not exist. Create it.*Its type is Angus"):
         connect(AngusHook("missing"))
 
 

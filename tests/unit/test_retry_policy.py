@@ -88,7 +88,18 @@ OPERATORS: dict[Any, dict[str, Any]] = {
 def test_policy_is_the_default_of_operators(operator: Any) -> None:
     arguments = {"task_id": "load", "metrics": "passing_by", **OPERATORS[operator]}
     assert isinstance(operator(**arguments).retry_policy, AngusRetryPolicy)
-    assert operator(**arguments, retry_policy=None).retry_policy is None
+
+
+@only_with_policies
+@pytest.mark.parametrize("operator", OPERATORS)
+def test_policy_is_the_default_of_mapped_operators(operator: Any) -> None:
+    """``partial`` passes ``retry_policy=None``."""
+    from airflow.sdk import DAG
+
+    with DAG("mapped", schedule=None):
+        mapped = operator.partial(task_id="load", **OPERATORS[operator]).expand(metrics=["passing_by"])
+    task = mapped.unmap({"metrics": "passing_by"})
+    assert isinstance(task.retry_policy, AngusRetryPolicy)
 
 
 @only_with_policies

@@ -84,3 +84,12 @@ def test_object_storage_path_template_is_checked_when_rendered() -> None:
 def test_transfer_templates_are_accepted_unchecked(sqlite: databases.Database) -> None:
     assert to_file("/data/{{ params.name }}").path == "/data/{{ params.name }}"
     assert to_table(sqlite, table="{{ params.table }}").table == "{{ params.table }}"
+
+
+@pytest.mark.parametrize(
+    "path", ["s3://AKIA:s3cret@bucket/day.csv", "ftp://me:s3cret@host/day.csv", "file://a:s3cret@/x.csv"]
+)
+def test_object_storage_path_with_password_is_rejected(path: str) -> None:
+    with pytest.raises(AngusTargetError, match="path: expected a URL without a password") as raised:
+        AngusToObjectStorageOperator(task_id="load", metrics="passing_by", path=path)
+    assert "s3cret" not in str(raised.value)

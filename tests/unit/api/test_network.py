@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import ssl
 import threading
 from dataclasses import replace
@@ -219,8 +220,9 @@ def test_async_clients_of_replaced_certificates_close_alone(
         await client.get_entities("passing_by", DAY, "by_day")
         bundle.write_bytes(content * 2)
         await client.get_entities("passing_by", DAY, "by_day")
-        while server.open > 1:
-            await client.get_entities("passing_by", DAY, "by_day")
+        async with asyncio.timeout(30):
+            while server.open > 1:
+                await client.get_entities("passing_by", DAY, "by_day")
         await client.get_entities("passing_by", DAY, "by_day")
         assert server.accepted == 2
 

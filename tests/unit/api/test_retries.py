@@ -54,13 +54,19 @@ def test_policy_raises_other_errors_at_once(error: Exception) -> None:
         waits(NO_BACKOFF, [error])
 
 
-@pytest.mark.parametrize(("retry_after", "wait"), [(0.0, 0), (7.0, 7), (60.0, 60), (61.0, 60), (1e40, 60), (-5.0, 0)])
+@pytest.mark.parametrize(("retry_after", "wait"), [(0.0, 0), (7.0, 7), (60.0, 60), (-5.0, 0)])
 def test_policy_waits_for_retry_after_up_to_max_wait(retry_after: float, wait: float) -> None:
     assert waits(DEFAULT_RETRY_POLICY, [AngusUnavailableError("429", retry_after=retry_after)]) == [wait]
 
 
+@pytest.mark.parametrize(("max_wait", "retry_after"), [(60.0, 61.0), (60.0, 1e40), (2.0, 7.0)])
+def test_policy_raises_at_once_if_retry_after_is_longer(max_wait: float, retry_after: float) -> None:
+    with pytest.raises(AngusUnavailableError):
+        waits(RetryPolicy(max_wait=max_wait), [AngusUnavailableError("429", retry_after=retry_after)])
+
+
 def test_policy_max_wait_is_configurable() -> None:
-    assert waits(RetryPolicy(max_wait=2.0), [AngusUnavailableError("429", retry_after=7.0)]) == [2]
+    assert waits(RetryPolicy(max_wait=90.0), [AngusUnavailableError("429", retry_after=61.0)]) == [61]
 
 
 @pytest.mark.parametrize(

@@ -318,7 +318,12 @@ def test_settings_repr_shows_no_secret() -> None:
 
 @pytest.mark.parametrize(
     ("proxy", "secrets"),
-    [("http://me:p%2Fw@proxy.example", ["p/w", "bWU6cC93"]), ("http://proxy.example", []), ("", [])],
+    [
+        ("http://me:p%2Fw@proxy.example", ["p/w", "bWU6cC93"]),
+        ("http://tok%2Fen@proxy.example", ["tok/en", "dG9rL2VuOg=="]),
+        ("http://proxy.example", []),
+        ("", []),
+    ],
 )
 def test_proxy_secrets_are_decoded_password_and_basic_value(proxy: str, secrets: list[str]) -> None:
     assert read({"proxy": proxy}).proxy_secrets == secrets

@@ -224,7 +224,7 @@ def test_resolve_path_prefers_the_connection_in_the_url(store: Store) -> None:
 
 
 def test_resolve_path_unknown_scheme_is_rejected() -> None:
-    with pytest.raises(AngusTargetError, match="unknown://bucket/day.csv cannot be written: .*provider installed"):
+    with pytest.raises(AngusTargetError, match="unknown://bucket/day.csv cannot be written: .*install the store"):
         resolve_path("unknown://bucket/day.csv", None)
 
 

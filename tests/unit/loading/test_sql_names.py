@@ -56,6 +56,27 @@ def test_check_table_returns_parts(table: str, parts: tuple[str, ...]) -> None:
     assert check_table(table) == parts
 
 
+@pytest.mark.parametrize("name", ["returning", "nothing", "at", "asof", "audience"])
+def test_quoted_name_is_quoted_even_if_sqlalchemy_sees_no_need(database: Database, name: str) -> None:
+    """Databases reserve words that SQLAlchemy does not know."""
+    database.table = f'"{name}"'
+    quoted = quote_table(database.hook, database.table)
+    assert quoted[1:-1] == name
+    try:
+        replace(database, rows())
+        assert database.run(f"SELECT COUNT(*) FROM {quoted}") == [(3,)]  # noqa: S608 (the quoted name)
+    finally:
+        database.run(f"DROP TABLE {quoted}")
+
+
+def test_quote_table_name_longer_than_postgresql_allows_is_rejected() -> None:
+    """PostgreSQL would cut it, so that two names would be one table."""
+    assert quote_table(hook_of("postgresql"), "x" * 63) == "x" * 63
+    for name in ("x" * 64, "é" * 32):
+        with pytest.raises(AngusTargetError, match="is longer than 63 bytes"):
+            quote_table(hook_of("postgresql"), f"shop.{name}")
+
+
 @pytest.mark.parametrize(
     ("table", "message"),
     [
