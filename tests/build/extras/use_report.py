@@ -4,6 +4,8 @@ import os
 import runpy
 import sys
 
+import pendulum
+
 from airflow_provider_angus.hooks import AngusHook
 from airflow_provider_angus.sandbox import Sandbox
 
@@ -13,7 +15,8 @@ with Sandbox() as sandbox:
     rows = AngusHook().get_entities(
         ["passing_by", "interested", "gender", "category"], "2026-11-16", "2026-11-23", "by_hour"
     )
-hours = [[row["bucket_start"], *(row[column] for column in example["COUNTS"])] for row in rows]
-example["picture"](hours, "A week").savefig("week.png")
+streams = sorted({row["stream"] for row in rows})
+hours = [[row["stream"], row["bucket_start"], *(row[column] for column in example["COUNTS"])] for row in rows]
+example["picture"](hours, streams, pendulum.datetime(2026, 11, 16), len(rows)).savefig("week.png")
 with open("week.png", "rb") as picture:
     assert picture.read(8) == b"\x89PNG\r\n\x1a\n"
