@@ -7,6 +7,7 @@ import random
 from datetime import UTC, datetime, timedelta
 
 from airflow_provider_angus.exceptions import AngusError, AngusUnavailableError
+from airflow_provider_angus.model.intervals import later
 from airflow_provider_angus.model.json_arguments import LONGEST
 
 #: The longest wait that a ``Retry-After`` of the API causes.
@@ -14,18 +15,6 @@ MAX_RETRY_AFTER = timedelta(hours=1)
 
 _MAX_EXPONENT = 30
 _MAX_JITTER = 0.1
-
-
-def later(moment: datetime, wait: timedelta | float) -> datetime:
-    """Return a moment plus a wait, at most the last moment of the year 9999.
-
-    :param wait: A ``timedelta`` or seconds.
-    """
-    try:
-        # Not moment + wait: the months of a pendulum duration would be calendar months.
-        return moment + timedelta(seconds=wait.total_seconds() if isinstance(wait, timedelta) else wait)
-    except OverflowError:
-        return datetime.max.replace(tzinfo=UTC)
 
 
 def retry_time(error: AngusError) -> datetime | None:

@@ -19,6 +19,7 @@ from airflow_provider_angus.model.intervals import (
     read_date,
     run_interval,
 )
+from airflow_provider_angus.model.json_arguments import check_length
 from airflow_provider_angus.model.windows import check_window
 
 
@@ -34,11 +35,12 @@ class EntitiesParametersMixin:
     to_date: DateLike | None
     interval: timedelta | None
     window: timedelta | None
+    settle: timedelta
 
     def check_parameters(self) -> None:
         """Reject parameters that are invalid in every run. Templates are checked after rendering.
 
-        :raises AngusRequestError: metrics, time, angus_conn_id or window are invalid.
+        :raises AngusRequestError: metrics, time, angus_conn_id, window or settle are invalid.
         :raises AngusIntervalError: the dates or ``interval`` cannot make an interval.
         """
         if not is_template(self.metrics):
@@ -48,6 +50,7 @@ class EntitiesParametersMixin:
         if not is_template(self.angus_conn_id):
             connection_ids("angus_conn_id", self.angus_conn_id)
         check_window(self.window)
+        check_length("settle", self.settle)
         check_interval_arguments(self.from_date, self.to_date, self.interval)
         dates = {"from_date": self.from_date, "to_date": self.to_date}
         known = {name: date for name, date in dates.items() if date is not None and not is_template(date)}

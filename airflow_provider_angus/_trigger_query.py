@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pendulum
 
-from airflow_provider_angus._backoff import later
 from airflow_provider_angus._compat import STARTS_FROM_TRIGGER
 from airflow_provider_angus._parameters import connection_id, is_template
-from airflow_provider_angus.model.availability import check_minimum
+from airflow_provider_angus.model.availability import check_minimum, settled_at
 from airflow_provider_angus.model.buckets import Time, check_time
 from airflow_provider_angus.model.entities import check_metrics
 from airflow_provider_angus.model.intervals import Interval, read_date, run_interval
@@ -58,7 +57,7 @@ def read_query(arguments: Mapping[str, Any], context: Mapping[str, Any]) -> Quer
     check_window(window)
     dates = {name: arguments[name] for name in ("from_date", "to_date")}
     interval = run_interval(context, **dates, interval=_read_length(arguments, "interval"))
-    earliest = later(interval.end, read_seconds("settle", arguments["settle"]))
+    earliest = settled_at(interval, read_seconds("settle", arguments["settle"]))
     if arguments["first_check"] is not None:
         earliest = max(earliest, read_date("first_check", arguments["first_check"]))
     return Query(

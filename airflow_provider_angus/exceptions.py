@@ -6,6 +6,7 @@ shortened) and the fix. The underlying error is kept as ``__cause__``.
     AngusError                  base class: catch it to catch all of them
     |- AngusUnavailableError    network failure, time-out, 408, 429 or 5xx       retried
     |- AngusResponseError       a response that the API does not document        retried
+    |- AngusIncompleteError     the interval's data is not complete yet          retried
     |- AngusStorageError        a disk, store or database failed                 retried
     |- AngusTargetError         no such table, bucket or right                   fails at once
     |  `- AngusRowError         the table cannot take the rows of one stream     fails at once
@@ -55,6 +56,18 @@ class AngusResponseError(AngusError):
     def __init__(self, message: str, *, truncated: bool = False) -> None:
         super().__init__(message)
         self.truncated = truncated
+
+
+class AngusIncompleteError(AngusError):
+    """The interval has not ended, has not settled, or the API lacks buckets of it. Nothing is returned or written.
+
+    :param message: the interval or stream, the reason and the fix.
+    :param retry_after: seconds until the interval has settled; None if it has.
+    """
+
+    def __init__(self, message: str, *, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
 
 
 class AngusStorageError(AngusError):

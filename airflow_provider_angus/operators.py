@@ -10,10 +10,10 @@ from airflow.providers.common.compat.sdk import BaseOperator
 
 from airflow_provider_angus._compat import is_asset
 from airflow_provider_angus._parameters import EntitiesParametersMixin, connection_ids, normalize_list
-from airflow_provider_angus.exceptions import AngusRequestError
 from airflow_provider_angus.hooks import AngusHook
 from airflow_provider_angus.links import AngusConsoleLink
-from airflow_provider_angus.model.arguments import describe_argument
+from airflow_provider_angus.model.arguments import check_choice
+from airflow_provider_angus.model.availability import OnIncomplete
 from airflow_provider_angus.model.buckets import Time, describe_buckets, partial_buckets
 from airflow_provider_angus.model.intervals import DateLike, Interval
 from airflow_provider_angus.retry_policy import with_retry_policy
@@ -53,6 +53,11 @@ class AngusEntitiesOperator(EntitiesParametersMixin, BaseOperator):
         A ``timedelta``, or a ``pendulum.duration(days=1)`` for calendar days in the time zone of the schedule.
     :param window: the length of one request's range, rounded down to whole buckets. Must be positive. None: the whole
         interval. Ignored for ``global``.
+    :param settle: the time after the interval's end in which its data may still change. Must not be negative. The
+        vendor says about a minute.
+    :param on_incomplete: ``fail``: an interval that has not ended and settled, or lacks buckets, is an
+        ``AngusIncompleteError``, which Airflow retries. In a list, only the streams that lack buckets fail. ``warn``:
+        log it and go on, for ranges that reach up to now or back before a camera existed.
     :returns: a list of flat dicts, one per bucket, stream by stream: ``stream``, ``bucket_start``, ``bucket_end``
         (ISO 8601, UTC), then one column per number.
     :raises AngusError: any error of the tree in :mod:`airflow_provider_angus.exceptions`.
@@ -75,6 +80,8 @@ class AngusEntitiesOperator(EntitiesParametersMixin, BaseOperator):
         to_date: DateLike | None = None,
         interval: timedelta | None = None,
         window: timedelta | None = None,
+        settle: timedelta = timedelta(minutes=2),
+        on_incomplete: OnIncomplete = "fail",
         **kwargs: Any,
     ) -> None:
         super().__init__(**with_retry_policy(kwargs))
@@ -86,21 +93,21 @@ class AngusEntitiesOperator(EntitiesParametersMixin, BaseOperator):
         self.to_date = to_date
         self.interval = interval
         self.window = window
+        self.settle = settle
+        self.on_incomplete = on_incomplete
         self.check_parameters()
-        if not isinstance(on_stream_error, str) or on_stream_error not in get_args(OnStreamError):
-            raise AngusRequestError(
-                f"on_stream_error: expected 'fail' or 'skip', got {describe_argument(on_stream_error)}."
-            )
+        check_choice("on_stream_error", on_stream_error, get_args(OnStreamError))
+        check_choice("on_incomplete", on_incomplete, get_args(OnIncomplete))
 
     def execute(self, context: Context) -> Any:
         """Return the rows of the run's interval, all or none."""
         interval = self.get_interval(context)
-        if partial := partial_buckets(interval, self.time):
+        fetch = self._create_fetch(interval)
+        if partial := partial_buckets(fetch.interval, self.time):
             self.log.warning(
                 "The interval cuts %s, so their rows are partial. time='by_hour' or 'global' is exact.",
-                describe_buckets(partial),
+                describe_buckets(partial, len(partial)),
             )
-        fetch = self._create_fetch(interval)
         result, extra = self._load(fetch)
         if fetch.failures and self.on_stream_error == "fail":
             # Airflow stores no return value of a task that fails, but the rows of the other streams are valid.
@@ -120,6 +127,8 @@ class AngusEntitiesOperator(EntitiesParametersMixin, BaseOperator):
             interval=interval,
             time=self.time,
             window=self.window,
+            settle=self.settle,
+            on_incomplete=self.on_incomplete,
             **arguments or {"max_in_memory": None},
         )
 

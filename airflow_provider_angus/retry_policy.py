@@ -1,4 +1,4 @@
-"""``AngusRetryPolicy``: retry a task when the API has asked for it (Airflow 3.3)."""
+"""``AngusRetryPolicy``: retry a task when the API has asked for it or its interval has settled (Airflow 3.3)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from airflow_provider_angus._backoff import MAX_RETRY_AFTER
 from airflow_provider_angus._compat import HAS_RETRY_POLICIES, retry_policy_class
-from airflow_provider_angus.exceptions import AngusUnavailableError
+from airflow_provider_angus.exceptions import AngusIncompleteError, AngusUnavailableError
 
 if TYPE_CHECKING:
     from airflow.sdk import RetryDecision, RetryPolicy
@@ -15,8 +15,14 @@ else:
     RetryPolicy = retry_policy_class()
 
 
+#: The longest delay until an interval has settled. A wrong ``to_date`` may be years ahead.
+MAX_SETTLE_DELAY = timedelta(days=1)
+
+
 class AngusRetryPolicy(RetryPolicy):
     """Delay the retry of a task until the time that the API asked for with ``Retry-After``, at most an hour.
+
+    If the interval has not ended and settled, the retry waits until it has, at most a day.
 
     It is the default ``retry_policy`` of our operators, transfers and sensor on Airflow 3.3. Older versions have no
     retry policies: there, the error's message contains the delay. Any other failure is retried as the task defines it.
@@ -49,17 +55,22 @@ class AngusRetryPolicy(RetryPolicy):
         :param exception: the task's error.
         :param try_number: the number of this try, from 1.
         :param max_tries: the highest number of a try.
-        :param context: Airflow's task context. A ``retry_delay`` of its task that is longer than the asked delay wins.
+        :param context: Airflow's task context. A ``retry_delay`` of its task that is longer than the delay wins.
         """
         from airflow.sdk import RetryDecision
 
-        asked = exception.retry_after if isinstance(exception, AngusUnavailableError) else None
-        if asked is None:
+        if isinstance(exception, AngusIncompleteError):
+            seconds, limit, cause = exception.retry_after, MAX_SETTLE_DELAY, "The data settles in"
+        elif isinstance(exception, AngusUnavailableError):
+            seconds, limit, cause = exception.retry_after, MAX_RETRY_AFTER, "The API asked to wait"
+        else:
             return RetryDecision.default()
-        delay = timedelta(seconds=min(asked, MAX_RETRY_AFTER.total_seconds()))
+        if seconds is None:
+            return RetryDecision.default()
+        delay = timedelta(seconds=min(seconds, limit.total_seconds()))
         if delay <= getattr((context or {}).get("task"), "retry_delay", timedelta(0)):
             return RetryDecision.default()
-        return RetryDecision.retry(delay=delay, reason=f"The API asked to wait {asked:.0f} s.")
+        return RetryDecision.retry(delay=delay, reason=f"{cause} {seconds:.0f} s.")
 
     def serialize(self) -> dict[str, Any]:
         """Return the policy's parameters: it has none."""

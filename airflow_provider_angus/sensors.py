@@ -15,18 +15,18 @@ from airflow.providers.common.compat.sdk import (
     conf,
 )
 
-from airflow_provider_angus._backoff import later, retry_time
+from airflow_provider_angus._backoff import retry_time
 from airflow_provider_angus._parameters import EntitiesParametersMixin, connection_id, is_template, normalize_list
 from airflow_provider_angus._trigger_query import worker_reason
 from airflow_provider_angus.exceptions import AngusError, AngusRequestError, is_retryable
 from airflow_provider_angus.hooks import AngusHook
 from airflow_provider_angus.links import AngusConsoleLink
 from airflow_provider_angus.model.arguments import as_list, check_flag, describe_argument
-from airflow_provider_angus.model.availability import check_minimum, unavailable_reason
+from airflow_provider_angus.model.availability import check_minimum, settled_at, unavailable_reason, unsettled_reason
 from airflow_provider_angus.model.buckets import Time
 from airflow_provider_angus.model.entities import METRICS, check_metrics
-from airflow_provider_angus.model.intervals import DateLike, Interval
-from airflow_provider_angus.model.json_arguments import LONGEST, check_length, read_count
+from airflow_provider_angus.model.intervals import DateLike, Interval, later
+from airflow_provider_angus.model.json_arguments import LONGEST, read_count
 from airflow_provider_angus.retry_policy import with_retry_policy
 
 if TYPE_CHECKING:
@@ -124,7 +124,6 @@ class AngusEntitiesSensor(EntitiesParametersMixin, BaseSensorOperator):
                 f"angus_conn_id: expected one connection, got {describe_argument(self.angus_conn_id)}. "
                 "Map the sensor: .partial(...).expand(angus_conn_id=[...])."
             )
-        check_length("settle", self.settle)
         read_count("max_failures", self.max_failures, least=1)
         check_flag("deferrable", self.deferrable)
         check_flag("start_from_trigger", self._wants_trigger)
@@ -178,11 +177,9 @@ class AngusEntitiesSensor(EntitiesParametersMixin, BaseSensorOperator):
         return True
 
     def _unavailable_reason(self, interval: Interval) -> str | None:
-        now, settled = datetime.now(UTC), later(interval.end, self.settle)
-        if now < interval.end:
-            return f"the interval ends at {interval.end.isoformat()}"
-        if now < settled:
-            return f"the data settles at {settled.isoformat()}"
+        now = datetime.now(UTC)
+        if reason := unsettled_reason(interval, self.settle, now):
+            return reason
         if self._retry_at and now < self._retry_at:
             return f"the API asked to wait until {self._retry_at.isoformat()}"
         self._retry_at, hook = None, AngusHook(connection_id("angus_conn_id", self.angus_conn_id))
@@ -211,7 +208,7 @@ class AngusEntitiesSensor(EntitiesParametersMixin, BaseSensorOperator):
             raise self._timed_out(f"The data was not available within the timeout of {self.timeout:g} s.")
         interval = self.get_interval(context)
         # After a request, the trigger waits for poke_interval before the next request.
-        requested = now >= later(interval.end, self.settle)
+        requested = now >= settled_at(interval, self.settle)
         trigger = AngusEntitiesTrigger(
             **self._trigger_arguments(),
             from_date=interval.start,

@@ -6,24 +6,24 @@ import os
 import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager
+from datetime import timedelta
 from itertools import chain
 from typing import TYPE_CHECKING, Any, cast, get_args
 
-from airflow_provider_angus._connections import describe_missing, describe_problem
 from airflow_provider_angus._parameters import connection_id, is_template
 from airflow_provider_angus.exceptions import AngusRowError, AngusTargetError
 from airflow_provider_angus.loading.formats import Format, file_format, is_gzip, write_rows
 from airflow_provider_angus.loading.sql_names import check_table
 from airflow_provider_angus.model.arguments import check_flag, describe_argument, digits_as_text, is_name
+from airflow_provider_angus.model.buckets import uncut_end
 from airflow_provider_angus.model.columns import Column, table_columns
 from airflow_provider_angus.model.entities import Row, check_metrics
 from airflow_provider_angus.model.intervals import Interval
-from airflow_provider_angus.model.text import sanitize_line
+from airflow_provider_angus.model.windows import check_lookback, look_back
 from airflow_provider_angus.operators import AngusEntitiesOperator
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import ObjectStoragePath
-    from airflow.providers.common.sql.hooks.sql import DbApiHook
     from airflow.providers.openlineage.extractors import OperatorLineage
 
     from airflow_provider_angus.loading.lineage import OutputDataset
@@ -70,8 +70,8 @@ class AngusToObjectStorageOperator(_Transfer):
         (templated).
     :param format: ``jsonl``, ``csv`` or ``parquet``; None: the ending of ``path``. A path that ends with ``.gz`` is
         compressed with gzip (templated).
-    :param allow_empty: whether a result without rows may replace a file; otherwise it is an ``AngusResponseError``.
-        The API sends hours without people as zeros, which are rows.
+    :param allow_empty: whether, with ``on_incomplete="warn"``, a result without rows may replace a file; otherwise it
+        is an ``AngusResponseError``. The API sends hours without people as zeros, which are rows.
     :returns: ``{"path", "stream", "from_date", "to_date", "rows", "bytes", "checksum"}``: ``stream`` is a list if
         ``angus_conn_id`` is a list, dates are ISO 8601 in UTC, half-open, the checksum is ``sha256:...`` of the file.
     :raises AngusTargetError: unknown format or store, or no bucket, permission or credentials.
@@ -135,21 +135,29 @@ class AngusToObjectStorageOperator(_Transfer):
 class AngusToSqlOperator(_Transfer):
     """Load the rows of the DAG run's data interval into a table: each interval of each stream exactly once.
 
-    One transaction per stream deletes the stream's rows of the interval and inserts the new rows. So a run that is
-    cleared, retried, backfilled or killed leaves the table correct. It works with any database whose hook is a
-    ``DbApiHook``. A table is for one value of ``time``. Memory does not grow with the interval. It accepts all
-    parameters of :class:`~airflow_provider_angus.operators.AngusEntitiesOperator`.
+    One transaction per stream compares the stream's rows of the interval with the new rows. It deletes the rows that
+    differ and inserts their replacements. So a run that is cleared, retried, backfilled or killed leaves the table
+    correct, and a run without new data writes nothing. It works with any database whose hook is a ``DbApiHook``. A
+    table is for one value of ``time``. Memory does not grow with the interval. It accepts all parameters of
+    :class:`~airflow_provider_angus.operators.AngusEntitiesOperator`.
+
+    The log and the result have the numbers of rows that were added, changed, unchanged and removed.
 
     :param sql_conn_id: an Airflow connection to the database. An ``int`` is its digits (templated).
     :param table: ``table``, ``schema.table`` or ``database.schema.table``. A name is quoted where the database needs
         it, so its case is kept. Write a part with dots in double quotes: ``"my.schema".audience`` (templated).
     :param create_table: whether to create a missing table, with the primary key ``stream``, ``bucket_start``,
         ``bucket_end``.
-    :param allow_empty: whether a result without rows may replace an interval; otherwise it is an
-        ``AngusResponseError``. The API sends hours without people as zeros, which are rows.
-    :returns: ``{"table", "stream", "from_date", "to_date", "rows"}``: ``stream`` is a list if ``angus_conn_id`` is a
-        list, dates are ISO 8601 in UTC, half-open.
-    :raises AngusTargetError: invalid name, missing table, column, database or permission, or no SQL database.
+    :param allow_empty: whether, with ``on_incomplete="warn"``, a result without rows may replace an interval; otherwise
+        it is an ``AngusResponseError``. The API sends hours without people as zeros, which are rows.
+    :param lookback: the length of the time before the run's interval that is fetched again, for data that arrives late
+        or is corrected. Must be positive; the start is rounded down to a bucket. Not for ``global``. For a camera that
+        is younger, set ``on_incomplete="warn"``. None: none.
+    :returns: ``{"table", "stream", "from_date", "to_date", "rows", "added", "changed", "unchanged", "removed",
+        "changed_buckets"}``: ``stream`` is a list if ``angus_conn_id`` is a list, dates are ISO 8601 in UTC, half-open,
+        and include the lookback, as ``rows`` does; ``changed_buckets`` are the starts of the first 20 changed buckets.
+    :raises AngusTargetError: invalid name, missing table, column, database or permission, or no SQL database
+            with transactions.
     :raises AngusRowError: the table cannot take the rows of a stream: a value is too long, no partition takes a row.
     :raises AngusStorageError: the database failed. Existing rows are unchanged.
     :raises AngusError: any other error of the tree in :mod:`airflow_provider_angus.exceptions`.
@@ -163,12 +171,22 @@ class AngusToSqlOperator(_Transfer):
 
     template_fields = (*AngusEntitiesOperator.template_fields, "sql_conn_id", "table")
 
-    def __init__(self, *, sql_conn_id: str | int, table: str, create_table: bool = False, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *,
+        sql_conn_id: str | int,
+        table: str,
+        create_table: bool = False,
+        lookback: timedelta | None = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         check_flag("create_table", create_table)
+        check_lookback(lookback, None if is_template(self.time) else self.time)
         self.sql_conn_id = sql_conn_id
         self.table = table
         self.create_table = create_table
+        self.lookback = lookback
         if not is_template(sql_conn_id):
             connection_id("sql_conn_id", sql_conn_id)
         if not is_template(table):
@@ -177,48 +195,39 @@ class AngusToSqlOperator(_Transfer):
     def _load(self, fetch: MultiStreamFetch) -> tuple[SqlManifest, SqlManifest]:
         from airflow_provider_angus.loading.lineage import table_output
         from airflow_provider_angus.loading.sql import SqlTable
+        from airflow_provider_angus.loading.sql_compare import Changes
+        from airflow_provider_angus.loading.sql_hooks import get_sql_hook
 
-        self.table = _check_table(self.table)
-        hook = self._get_sql_hook(connection_id("sql_conn_id", self.sql_conn_id))
+        self.table, total = _check_table(self.table), Changes()
+        bucket_end = uncut_end(fetch.interval, fetch.time)
+        hook = get_sql_hook(connection_id("sql_conn_id", self.sql_conn_id))
         table = SqlTable(hook, self.table, self._columns(), create=self.create_table)
         with _start(fetch) as streams, table:
             for stream_rows in streams:
                 try:
                     with stream_rows.rows as rows:
-                        count = table.replace(stream_rows.stream, fetch.interval, rows)
+                        changes = table.replace(stream_rows.stream, fetch.interval, rows, bucket_end=bucket_end)
                 except AngusRowError as error:
                     # The table may take the rows of the other streams.
                     fetch.mark_failed(stream_rows, error)
                     continue
-                self.log.info(
-                    "Loaded %s rows of stream %s into %s for %s", count, stream_rows.stream, table.name, fetch.interval
-                )
+                total.add(changes)
+                message = "Loaded %s rows of stream %s into %s for %s: %s"
+                self.log.info(message, changes.rows, stream_rows.stream, table.name, fetch.interval, changes)
         self._lineage = list(fetch.row_counts), lambda: table_output(hook, self.table, self._columns())
-        manifest: SqlManifest = {"table": self.table, **self._event_extra(fetch)}
+        manifest: SqlManifest = {
+            "table": self.table,
+            **self._event_extra(fetch),
+            "added": total.added,
+            "changed": total.changed,
+            "unchanged": total.unchanged,
+            "removed": total.removed,
+            "changed_buckets": total.changed_buckets,
+        }
         return manifest, manifest
 
-    def _get_sql_hook(self, conn_id: str) -> DbApiHook:
-        from airflow.providers.common.compat.sdk import AirflowException, AirflowNotFoundException, BaseHook
-
-        try:
-            from airflow.providers.common.sql.hooks.sql import DbApiHook
-        except ImportError as error:
-            raise AngusTargetError("common-sql is missing: pip install 'airflow-provider-angus[sql]'.") from error
-        try:
-            problem = describe_problem(conn_id, BaseHook.get_connection(conn_id))
-        except AirflowNotFoundException as error:
-            raise AngusTargetError(describe_missing(conn_id)) from error
-        if problem:
-            raise AngusTargetError(problem)
-        try:
-            hook = BaseHook.get_hook(conn_id)
-        except AirflowException as error:
-            raise AngusTargetError(f"Connection {conn_id!r} is unusable: {sanitize_line(str(error))}") from error
-        if not isinstance(hook, DbApiHook):
-            raise AngusTargetError(
-                f"Connection {conn_id!r}: expected an SQL database, got the hook {type(hook).__name__}."
-            )
-        return hook
+    def _create_fetch(self, interval: Interval, **_: Any) -> MultiStreamFetch:
+        return super()._create_fetch(look_back(interval, self.time, self.lookback))
 
 
 @contextmanager

@@ -10,17 +10,17 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
-from airflow_provider_angus._backoff import jitter, later, next_check, retry_time, sleep_until
+from airflow_provider_angus._backoff import jitter, next_check, retry_time, sleep_until
 from airflow_provider_angus._compat import event_trigger_class
 from airflow_provider_angus._parameters import connection_id, normalize_list
 from airflow_provider_angus._trigger_query import Query, read_query, serialize_fields
 from airflow_provider_angus.exceptions import AngusError, AngusIntervalError, AngusRequestError, is_retryable
 from airflow_provider_angus.hooks import AngusHook
 from airflow_provider_angus.model.arguments import digits_as_text
-from airflow_provider_angus.model.availability import unavailable_reason
+from airflow_provider_angus.model.availability import settled_at, unavailable_reason
 from airflow_provider_angus.model.buckets import Time, bucket_at
 from airflow_provider_angus.model.entities import check_metrics
-from airflow_provider_angus.model.intervals import DateLike, Interval, read_date
+from airflow_provider_angus.model.intervals import DateLike, Interval, later, read_date
 from airflow_provider_angus.model.json_arguments import read_count, read_seconds, to_json
 
 if TYPE_CHECKING:
@@ -254,16 +254,15 @@ class AngusBucketTrigger(BaseEventTrigger):
         while True:
             stream = await self._wait(bucket)
             self.log.info("Bucket %s of stream %s is available.", bucket, stream)
-            event = {"stream": stream, "time": self.time}
-            event |= {"from_date": bucket.start.isoformat(), "to_date": bucket.end.isoformat()}
-            yield TriggerEvent(event)  # type: ignore[no-untyped-call]
+            dates = {"from_date": bucket.start.isoformat(), "to_date": bucket.end.isoformat()}
+            yield TriggerEvent({"stream": stream, "time": self.time} | dates)  # type: ignore[no-untyped-call]
             bucket = bucket_at(bucket.end, self.time)
             await asyncio.sleep(self.mark_delay)
             await self._write_mark(bucket.start)
 
     async def _wait(self, bucket: Interval) -> str:
         """Return the stream when the bucket is available."""
-        wake = later(bucket.end, self.settle)
+        wake = settled_at(bucket, self.settle)
         poke_interval, failures = read_seconds("poke_interval", self.poke_interval), 0
         while True:
             await sleep_until(wake)
@@ -277,7 +276,7 @@ class AngusBucketTrigger(BaseEventTrigger):
                 self.log.warning("Bucket %s: API failure %s in a row: %s", bucket, failures, error)
             else:
                 failures = 0
-                if not (reason := unavailable_reason(rows, bucket, self.time, None)):
+                if not (reason := unavailable_reason(rows, bucket, self.time)):
                     return client.client_id
                 self.log.info("Bucket %s is not available yet: %s", bucket, reason)
             wake = next_check(failures or 1, poke_interval, max_wait=_MAX_BACKOFF, retry_at=retry_at)

@@ -28,7 +28,8 @@ with DAG(
     catchup=False,
     tags=["angus"],
     default_args={
-        # Airflow retries the task if the API is unavailable. It does not retry if the credentials are wrong.
+        # Airflow retries the task if the API is unavailable or the day is incomplete. It does not retry if the
+        # credentials are wrong.
         "retries": 2,
         "retry_delay": timedelta(minutes=5),
     },

@@ -43,7 +43,7 @@ with DAG(
         sql_conn_id="audience_db",
         table="audience_by_hour",
         create_table=True,
-        # Load the other cameras if the sensor of one camera fails.
+        # Load the other cameras if the sensor of one camera fails. A camera whose day is incomplete is not loaded.
         trigger_rule="all_done",
     )
 

@@ -2,6 +2,7 @@
 
 ``AngusToObjectStorageOperator`` writes the file atomically. A rerun replaces the same file. The asset event holds the
 path, the stream and the interval. The second DAG is scheduled on the asset and reads the path from the event.
+A sensor waits until the hour is complete, because the operator refuses an incomplete interval.
 
 **Usage.** Copy this file to your DAGs folder. Create an Airflow connection ``angus_default`` of type *Angus.ai*. Set
 ``FOLDER`` to ``s3://aws_default@bucket/audience``, ``gs://...`` or a local folder.
@@ -17,6 +18,7 @@ import pendulum
 from airflow.providers.common.compat.sdk import DAG, Asset, ObjectStoragePath, task
 from airflow.timetables.interval import CronDataIntervalTimetable
 
+from airflow_provider_angus.sensors import AngusEntitiesSensor
 from airflow_provider_angus.transfers import AngusToObjectStorageOperator
 
 FOLDER = os.environ.get("ANGUS_FOLDER", "/tmp/audience")  # noqa: S108 (an example path)
@@ -32,15 +34,25 @@ with DAG(
     tags=["angus"],
     default_args={"retries": 2, "retry_delay": timedelta(minutes=5)},
 ):
-    AngusToObjectStorageOperator(
+    # The data of an hour settles two minutes after its end.
+    wait_for_hour = AngusEntitiesSensor(
+        task_id="wait_for_hour",
+        metrics=["passing_by"],
+        time="by_hour",
+        mode="reschedule",
+        poke_interval=timedelta(minutes=1),
+        timeout=timedelta(hours=1),
+    )
+
+    write_hour = AngusToObjectStorageOperator(
         task_id="write_hour",
         metrics=["passing_by", "interested"],
         time="by_hour",
         path=FOLDER + "/{{ data_interval_start.strftime('%Y/%m/%d/%H') }}.jsonl",
-        # Angus returns zeros for an hour without people. No row means no data yet: fail and retry.
-        allow_empty=False,
         outlets=[hour_file],
     )
+
+    wait_for_hour >> write_hour
 
 with DAG(
     dag_id="angus_on_hour_file",

@@ -10,6 +10,8 @@ several events. The operator is mapped over them.
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from airflow.sdk import DAG, Asset, AssetWatcher, task
 
 from airflow_provider_angus.operators import AngusEntitiesOperator
@@ -25,7 +27,14 @@ shop_hours = Asset(
     ],
 )
 
-with DAG(dag_id="angus_hourly_on_asset", doc_md=__doc__, schedule=[shop_hours], catchup=False, tags=["angus"]):
+with DAG(
+    dag_id="angus_hourly_on_asset",
+    doc_md=__doc__,
+    schedule=[shop_hours],
+    catchup=False,
+    tags=["angus"],
+    default_args={"retries": 2, "retry_delay": timedelta(minutes=5)},
+):
 
     @task
     def hours(triggering_asset_events: dict | None = None) -> list[dict]:

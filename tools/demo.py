@@ -114,7 +114,7 @@ def load_week(sandbox: Sandbox, env: dict[str, str]) -> int:
         for row in rows:
             print("".join(f"{value:>12}" for value in row))
     print(flush=True)
-    return run_dag(env, "angus_weekly_report", [MONDAY], shows="The week's picture: ")
+    return run_dag(env, "angus_weekly_report", [MONDAY + timedelta(days=1)], shows="The week's picture: ")
 
 
 def run_dag(env: dict[str, str], dag_id: str, dates: list[datetime], *, shows: str) -> int:

@@ -13,9 +13,18 @@ class EventExtra(TypedDict):
 
 
 class SqlManifest(EventExtra):
-    """The return value of ``AngusToSqlOperator``."""
+    """The return value of ``AngusToSqlOperator``. With ``lookback``, ``from_date`` and ``rows`` include the lookback.
+
+    ``rows`` is the sum of ``added``, ``changed`` and ``unchanged``. ``changed_buckets`` are the starts (ISO 8601, UTC)
+    of the first 20 buckets that ``changed`` counts.
+    """
 
     table: str
+    added: int
+    changed: int
+    unchanged: int
+    removed: int
+    changed_buckets: list[str]
 
 
 class FileManifest(EventExtra):

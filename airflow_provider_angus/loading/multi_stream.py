@@ -8,20 +8,21 @@ from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from dataclasses import KW_ONLY, dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
 from airflow_provider_angus.exceptions import (
     AngusAuthError,
     AngusError,
+    AngusIncompleteError,
     AngusResponseError,
     AngusUnavailableError,
     is_retryable,
 )
 from airflow_provider_angus.hooks import AngusHook
 from airflow_provider_angus.loading.row_buffer import RowBuffer
-from airflow_provider_angus.model.availability import missing_buckets
-from airflow_provider_angus.model.buckets import Time, count_buckets, describe_buckets
+from airflow_provider_angus.model.availability import OnIncomplete, settled_at, unavailable_reason, unsettled_reason
+from airflow_provider_angus.model.buckets import Time
 from airflow_provider_angus.model.columns import Column, normalize_row
 from airflow_provider_angus.model.entities import check_metrics, totals
 from airflow_provider_angus.model.intervals import Interval
@@ -33,6 +34,11 @@ STREAMS_AT_ONCE = 16
 
 #: The number of rows of a stream that are kept in memory if memory must not grow with the interval.
 ROWS_IN_MEMORY = 1000
+
+_WAYS_OUT = (
+    "Add an AngusEntitiesSensor before the task, or set retries. For a range that reaches up to now or back before a "
+    "camera existed, set on_incomplete='warn'."
+)
 
 
 class StreamRows(NamedTuple):
@@ -51,6 +57,9 @@ class MultiStreamFetch:
 
     :param conn_ids: duplicates are dropped.
     :param window: the longest range of one request, rounded down to whole buckets. Must be positive. None: no limit.
+    :param settle: the time after the interval's end in which its data may still change.
+    :param on_incomplete: ``fail``: an interval that has not settled is an error before any request, and a stream that
+        lacks buckets fails. ``warn``: both are logged.
     :param columns: the columns that rows are normalized to. None: rows stay as the API has them.
     :param allow_empty: whether a stream may have no rows. Otherwise the stream fails.
     :param max_in_memory: rows of a stream in memory. Further rows go to a temporary file. None: no limit.
@@ -62,6 +71,8 @@ class MultiStreamFetch:
     interval: Interval
     time: Time
     window: timedelta | None = None
+    settle: timedelta = timedelta(0)
+    on_incomplete: OnIncomplete = "fail"
     columns: tuple[Column, ...] | None = None
     allow_empty: bool = True
     max_in_memory: int | None = ROWS_IN_MEMORY
@@ -76,6 +87,10 @@ class MultiStreamFetch:
         self._conn_id_by_stream: dict[str, str] = {}
 
     def __iter__(self) -> Generator[StreamRows, None, None]:
+        now = datetime.now(UTC)
+        if reason := unsettled_reason(self.interval, self.settle, now):
+            seconds = (settled_at(self.interval, self.settle) - now).total_seconds()
+            self._report_incomplete(AngusHook(self.conn_ids[0]), f"{self.interval}: {reason}.", seconds)
         if len(self.conn_ids) == 1:
             hook = AngusHook(self.conn_ids[0])
             stream_rows = self._fetch(hook, self._get_stream(hook))
@@ -153,6 +168,11 @@ class MultiStreamFetch:
         hook.log.warning("Connection %s failed: %s", hook.angus_conn_id, error)
         self.failures[hook.angus_conn_id] = error
 
+    def _report_incomplete(self, hook: AngusHook, problem: str, retry_after: float | None = None) -> None:
+        if self.on_incomplete == "fail":
+            raise AngusIncompleteError(f"{problem} {_WAYS_OUT}", retry_after=retry_after)
+        hook.log.warning("Incomplete data: %s", problem)
+
     def _fetch(self, hook: AngusHook, stream: str) -> StreamRows:
         hook.log.info("Fetching %s (%s) of stream %s for %s", ", ".join(self.metrics), self.time, stream, self.interval)
         entities = hook.iter_entities(self.metrics, *self.interval, self.time, window=self.window)
@@ -164,11 +184,9 @@ class MultiStreamFetch:
                 rows.append(normalize_row(row, self.columns, self.interval) if self.columns else row)
             if not rows and not self.allow_empty:
                 raise AngusResponseError(f"Stream {stream!r}: no rows for {self.interval}, and allow_empty=False.")
+            if reason := unavailable_reason(rows, self.interval, self.time):
+                self._report_incomplete(hook, f"Stream {stream!r}, {self.interval}: {reason}.")
             on_error.pop_all()
-        # Buckets are unique, so as many rows as buckets means that no bucket is missing.
-        if len(rows) < count_buckets(self.interval, self.time):
-            missing = describe_buckets(missing_buckets(rows, self.interval, self.time))
-            hook.log.warning("Missing %s. An AngusEntitiesSensor before this task waits for complete data.", missing)
         # Names of undocumented columns come from the API.
         sums = ", ".join(f"{sanitize_line(column)} {total}" for column, total in totals(rows).items())
         hook.log.info("Fetched %s rows; totals: %s", len(rows), sums or "none")

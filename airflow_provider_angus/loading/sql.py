@@ -1,25 +1,28 @@
 """Replace the rows of an interval in a table, in one transaction, on any DB-API database.
 
-DELETE and INSERTs share a commit, unlike common-sql's ``insert_rows``, which commits by itself. The primary key, and a
-lock on PostgreSQL and MySQL, serialize tasks.
+Rows that are equal are not written. DELETEs and INSERTs share a commit, unlike common-sql's ``insert_rows``, which
+commits by itself. The primary key, and a lock on PostgreSQL, MySQL and SQLite, serialize tasks.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
+from datetime import datetime
 from itertools import islice
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from airflow_provider_angus.api.redaction import quote_untrusted
 from airflow_provider_angus.exceptions import AngusError, AngusRowError, AngusStorageError, AngusTargetError
-from airflow_provider_angus.loading.sql_dialects import DIALECTS, STANDARD
+from airflow_provider_angus.loading.sql_compare import Changes, Comparison, slices
+from airflow_provider_angus.loading.sql_ddl import column_types, create_table_statement
+from airflow_provider_angus.loading.sql_dialects import begin_transactions, find_dialect
 from airflow_provider_angus.loading.sql_errors import VALUE_ERRORS, classify, is_driver_error
 from airflow_provider_angus.loading.sql_names import check_table, quote_table
 from airflow_provider_angus.loading.storage_errors import classify_store
 from airflow_provider_angus.model.columns import OTHER, Column
-from airflow_provider_angus.model.entities import KEY_COLUMNS, Row
+from airflow_provider_angus.model.entities import Row
 from airflow_provider_angus.model.intervals import Interval
 
 if TYPE_CHECKING:
@@ -40,19 +43,19 @@ class SqlTable:
 
     :param table: as :func:`check_table` accepts it.
     :param create: whether to create the table if it does not exist.
-    :raises AngusTargetError: the name is invalid.
+    :raises AngusTargetError: the name is invalid, or the database has no transactions.
     """
 
     def __init__(self, hook: DbApiHook, table: str, columns: tuple[Column, ...], *, create: bool) -> None:
+        self._dialect = find_dialect(hook)
         #: The quoted name.
         self.name = quote_table(hook, table)
         # Statements with parameters need a doubled percent sign.
         self._name = self.name.replace("%", "%%") if hook.placeholder == "%s" else self.name
         # Names that differ in case or quotes may be one table. MySQL limits the name of a lock to 64 characters.
         self._lock = f"angus {hashlib.sha256('.'.join(check_table(table)).lower().encode()).hexdigest()[:40]}"
-        self._hook, self._columns, self._create = hook, columns, create
-        self._dialect = DIALECTS.get(hook.conn_type, STANDARD)
-        self._sql_types = {name: self._dialect.types[kind] for name, kind in columns}
+        self._hook, self._table, self._columns, self._create = hook, table, columns, create
+        self._sql_types = column_types(hook, columns)
         # DuckDB's cursor is a connection of its own. It commits each statement outside of an explicit transaction.
         self._cursor_is_connection = hook.conn_type == "duckdb"
         self._present: dict[str, type] = {}
@@ -69,8 +72,7 @@ class SqlTable:
                     f"Connection {self._hook.get_conn_id()!r} cannot be used: {quote_untrusted(str(error))}"
                 ) from error
             on_error.callback(self._connection.close)
-            if self._hook.supports_autocommit:
-                self._hook.set_autocommit(self._connection, autocommit=False)
+            begin_transactions(self._hook, self._connection)
             self._cursor = self._connection.cursor()
             on_error.pop_all()
         return self
@@ -81,45 +83,74 @@ class SqlTable:
             if error is not None:
                 self._roll_back()
 
-    def replace(self, stream: str, interval: Interval, rows: Iterable[Row]) -> int:
-        """Replace the rows of a stream's interval in one transaction.
+    def replace(
+        self, stream: str, interval: Interval, rows: Iterable[Row], *, bucket_end: datetime | None = None
+    ) -> Changes:
+        """Replace the rows of a stream's interval in one transaction. Rows that are equal are not written.
 
         :param stream: the client ID.
-        :param rows: as ``normalize_row`` returns them; consumed one at a time.
-        :returns: the number of inserted rows.
+        :param rows: as ``normalize_row`` returns them, ordered by ``bucket_start``; consumed one at a time.
+        :param bucket_end: the end of the bucket that the interval's end cuts. The table may have a row of the whole
+            bucket, which stays. None: the interval's end.
+        :returns: the numbers of rows that were added, changed, unchanged and removed.
         :raises AngusTargetError: the table or a column of it does not exist, or a retry cannot help.
         :raises AngusRowError: the table cannot take a row of this stream; it may take other streams.
         :raises AngusStorageError: the database failed. Existing rows are unchanged.
         """
-        mark = self._hook.placeholder
-        condition = f"stream = {mark} AND bucket_start >= {mark} AND bucket_end <= {mark}"
-        keys = [stream, *map(self._dialect.adapt_timestamp, interval)]
         with self._translate_error():
             self._present = self._present or self._check_columns()
+            comparison = Comparison(interval, rows, self._present)
             self._begin()
-            deleted = 0
             try:
-                with self._translate_row_error(stream):
-                    self._cursor.execute(f"DELETE FROM {self._name} WHERE {condition}", keys)  # noqa: S608 (quoted name)
-                    deleted = self._cursor.rowcount
-                count = self._insert(stream, rows)
+                self._insert(stream, self._delete_stale(stream, comparison, bucket_end or interval.end))
                 with self._translate_row_error(stream):
                     # Deferred constraints are checked now.
                     (self._cursor if self._cursor_is_connection else self._connection).commit()
             except AngusRowError as error:
                 self._roll_back()
                 if is_driver_error(error.__cause__, "IntegrityError"):
-                    self._check_race(condition, keys, deleted)
+                    self._check_race(stream, comparison)
                 self._unlock()
                 raise
             self._unlock()
-        return count
+        return comparison.changes
 
-    def _check_race(self, condition: str, keys: list[object], deleted: int) -> None:
-        """Raise an error if another writer has inserted rows of the interval after the DELETE."""
-        statement = f"SELECT COUNT(*) FROM {self._name} WHERE {condition}"  # noqa: S608 (quoted name)
-        # Some drivers do not count deleted rows: -1.
-        if int(str(self._select(statement, keys))) > max(deleted, 0):
+    def _delete_stale(self, stream: str, comparison: Comparison, bucket_end: datetime) -> Iterator[Row]:
+        """Delete the rows that differ, slice by slice, and yield the rows to insert."""
+        for part in slices(comparison.interval):
+            with self._translate_row_error(stream):
+                existing = self._select(", ".join(self._present), stream, part, bucket_end)
+                scales = [description[5] for description in self._cursor.description]
+            stale, rows = comparison.compare(part.end, existing, scales)
+            if not self._dialect.lock and not self._dialect.begin:
+                # Another writer may have inserted these rows since the SELECT.
+                stale += [self._dialect.adapt(datetime, row["bucket_start"]) for row in rows]
+            with self._translate_row_error(stream):
+                self._delete(stream, stale, comparison.interval.end)
+            yield from rows
+
+    def _delete(self, stream: str, starts: list[object], end: datetime) -> None:
+        mark, remaining = self._hook.placeholder, iter(dict.fromkeys(starts))
+        while batch := list(islice(remaining, PARAMETERS)):
+            self._cursor.execute(
+                f"DELETE FROM {self._name} WHERE stream = {mark} AND bucket_end <= {mark} "  # noqa: S608 (quoted name)
+                f"AND bucket_start IN ({', '.join([mark] * len(batch))})",
+                [stream, self._dialect.adapt_timestamp(end), *batch],
+            )
+
+    def _select(self, columns: str, stream: str, starting: Interval, end: datetime) -> list[Sequence[Any]]:
+        """Return columns of the stream's rows that start in an interval and end until an instant."""
+        mark = self._hook.placeholder
+        return self._fetch(
+            f"SELECT {columns} FROM {self._name} WHERE stream = {mark} "  # noqa: S608 (quoted name)
+            f"AND bucket_start >= {mark} AND bucket_start < {mark} AND bucket_end <= {mark}",
+            [stream, *map(self._dialect.adapt_timestamp, (*starting, end))],
+        )
+
+    def _check_race(self, stream: str, comparison: Comparison) -> None:
+        """Raise an error if another writer has inserted rows of the interval after they were compared."""
+        ((count,),) = self._select("COUNT(*)", stream, comparison.compared, comparison.interval.end)
+        if int(str(count)) > comparison.found:
             raise AngusStorageError(
                 f"Table {self.name}: another task has loaded the same interval. Its rows are unchanged."
             )
@@ -130,26 +161,24 @@ class SqlTable:
         # GET_LOCK returns 0 after a time-out.
         if self._dialect.lock and self._select_lock(self._dialect.lock) == 0:
             raise AngusStorageError(f"Table {self.name} is locked by another task. Existing rows are unchanged.")
-        if self._dialect.set_utc:
-            self._cursor.execute(self._dialect.set_utc)
+        for statement in filter(None, (self._dialect.begin, self._dialect.set_utc)):
+            self._cursor.execute(statement)
 
     def _unlock(self) -> None:
         if self._dialect.unlock:
             self._select_lock(self._dialect.unlock)
 
     def _select_lock(self, statement: str) -> object:
-        return self._select(statement.format(self._hook.placeholder), [self._lock])
-
-    def _select(self, statement: str, parameters: list[object]) -> object:
-        self._cursor.execute(statement, parameters)
-        (row,) = self._cursor.fetchall()
-        (value,) = row.values() if isinstance(row, dict) else row
+        ((value,),) = self._fetch(statement.format(self._hook.placeholder), [self._lock])
         return value
 
-    def _insert(self, stream: str, rows: Iterable[Row]) -> int:
-        count, remaining = 0, iter(rows)
+    def _fetch(self, statement: str, parameters: list[object]) -> list[Sequence[Any]]:
+        self._cursor.execute(statement, parameters)
+        return [tuple(row.values()) if isinstance(row, dict) else row for row in self._cursor.fetchall()]
+
+    def _insert(self, stream: str, rows: Iterator[Row]) -> None:
         marks = f"({', '.join([self._hook.placeholder] * len(self._present))})"
-        while batch := list(islice(remaining, PARAMETERS // len(self._present))):
+        while batch := list(islice(rows, PARAMETERS // len(self._present))):
             values = [value for row in batch for value in self._values(row)]
             with self._translate_row_error(stream):
                 self._cursor.execute(
@@ -157,8 +186,6 @@ class SqlTable:
                     f"VALUES {', '.join([marks] * len(batch))}",
                     values,
                 )
-            count += len(batch)
-        return count
 
     def _values(self, row: Row) -> list[object]:
         if row[OTHER] is not None and OTHER not in self._present:
@@ -202,10 +229,8 @@ class SqlTable:
         return existing
 
     def _create_table(self) -> list[str]:
-        columns = [f"{name} {kind}{' NOT NULL' * (name in KEY_COLUMNS)}" for name, kind in self._sql_types.items()]
-        key = f"PRIMARY KEY ({', '.join(KEY_COLUMNS)})"
         try:
-            self._cursor.execute(f"CREATE TABLE {self.name} ({', '.join([*columns, key])})")
+            self._cursor.execute(create_table_statement(self._hook, self._table, self._columns))
             if not self._cursor_is_connection:
                 self._connection.commit()
         except Exception:

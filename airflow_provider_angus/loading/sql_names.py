@@ -10,6 +10,7 @@ from airflow_provider_angus.model.arguments import describe_argument
 
 if TYPE_CHECKING:
     from airflow.providers.common.sql.hooks.sql import DbApiHook
+    from sqlalchemy.engine import Dialect
     from sqlalchemy.sql.compiler import IdentifierPreparer
 
 #: Database, schema and table.
@@ -92,15 +93,23 @@ def dataset_name(hook: DbApiHook, table: str, *, upper: bool = False) -> str:
     return ".".join(part.upper() if upper and preparer.quote(part) == part else part for part in parts)
 
 
-def _preparer(hook: DbApiHook) -> IdentifierPreparer:
+def sqlalchemy_dialect(hook: DbApiHook) -> Dialect | None:
+    """Return SQLAlchemy's dialect of a database, or None if it has none. It does not open a connection."""
     from sqlalchemy.engine import make_url
-    from sqlalchemy.engine.default import DefaultDialect
-    from sqlalchemy.sql.compiler import IdentifierPreparer
 
     # With this parameter style, SQLAlchemy does not double percent signs.
     style: Any = {"paramstyle": "qmark"}
     try:
-        return make_url(f"{hook.dialect_name}://").get_dialect()(**style).identifier_preparer
+        return make_url(f"{hook.dialect_name}://").get_dialect()(**style)
     except Exception:  # noqa: BLE001 (hooks and dialects of third parties raise errors of any class)
-        quotes = hook.escape_word_format or '""'
-        return IdentifierPreparer(DefaultDialect(**style), quotes[0], quotes[-1], quotes[-1])
+        return None
+
+
+def _preparer(hook: DbApiHook) -> IdentifierPreparer:
+    from sqlalchemy.engine.default import DefaultDialect
+    from sqlalchemy.sql.compiler import IdentifierPreparer
+
+    if dialect := sqlalchemy_dialect(hook):
+        return dialect.identifier_preparer
+    quotes = hook.escape_word_format or '""'
+    return IdentifierPreparer(DefaultDialect(paramstyle="qmark"), quotes[0], quotes[-1], quotes[-1])

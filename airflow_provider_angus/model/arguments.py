@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import reprlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, timedelta
 from decimal import Decimal
 from itertools import islice
@@ -77,6 +77,16 @@ def digits_as_text(value: object) -> object:
 def is_name(value: object) -> bool:
     """Return whether a value is text that is not blank and contains no control characters or lone surrogates."""
     return isinstance(value, str) and bool(value.strip()) and not _CONTROL_CHARACTERS.search(value)
+
+
+def check_choice(name: str, value: object, choices: Sequence[str]) -> None:
+    """Reject a value that is not one of these texts.
+
+    :param name: the parameter, for the message.
+    :raises AngusRequestError: any other value.
+    """
+    if not isinstance(value, str) or value not in choices:
+        raise AngusRequestError(f"{name}: expected {' or '.join(map(repr, choices))}, got {describe_argument(value)}.")
 
 
 def check_flag(name: str, value: object) -> None:

@@ -1,4 +1,4 @@
-"""Decide whether the data of an interval is available. Pure; poke, reschedule and deferrable mode share this rule.
+"""Decide whether the data of an interval is available. Pure; sensor, trigger, operator and transfers share this rule.
 
 Available means, in this order: the interval is over and has settled; every bucket is present; the totals reach the
 minimum, if one is given. Empty buckets are present and contain zeros, so only a minimum detects a silent camera.
@@ -7,14 +7,22 @@ minimum, if one is given. Empty buckets are present and contain zeros, so only a
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
+from collections.abc import Iterable, Iterator, Mapping, Sized
+from datetime import datetime, timedelta
+from typing import Literal, Protocol
 
 from airflow_provider_angus.exceptions import AngusRequestError
 from airflow_provider_angus.model.arguments import describe_argument
-from airflow_provider_angus.model.buckets import Time, bucket_starts, describe_buckets
+from airflow_provider_angus.model.buckets import Time, bucket_starts, count_buckets, describe_buckets
 from airflow_provider_angus.model.entities import KEY_COLUMNS, MEANS, Row, metric_columns, totals
-from airflow_provider_angus.model.intervals import Interval
+from airflow_provider_angus.model.intervals import Interval, later
+
+#: What an operator does with an interval whose data is not available.
+OnIncomplete = Literal["fail", "warn"]
+
+
+class Rows(Iterable[Row], Sized, Protocol):
+    """Rows of one stream, at most one for each bucket of an interval."""
 
 
 def check_minimum(minimum: object, metrics: Iterable[str]) -> None:
@@ -38,28 +46,51 @@ def check_minimum(minimum: object, metrics: Iterable[str]) -> None:
             raise AngusRequestError(f"minimum[{column!r}]: expected a finite number, got {describe_argument(least)}.")
 
 
+def settled_at(interval: Interval, settle: timedelta | float) -> datetime:
+    """Return the moment from which the data of an interval does not change. Before it, a request is useless.
+
+    :param settle: A ``timedelta`` or seconds: the time after the interval's end in which its data may still change.
+    """
+    return later(interval.end, settle)
+
+
+def unsettled_reason(interval: Interval, settle: timedelta | float, now: datetime) -> str | None:
+    """Return None if the interval has ended and settled, otherwise the reason.
+
+    :param settle: A ``timedelta`` or seconds: the time after the interval's end in which its data may still change.
+    """
+    if now < interval.end:
+        return f"the interval ends at {interval.end.isoformat()}"
+    settled = settled_at(interval, settle)
+    return f"the data settles at {settled.isoformat()}" if now < settled else None
+
+
 def unavailable_reason(
-    rows: Sequence[Row], interval: Interval, time: Time, minimum: Mapping[str, float] | None
+    rows: Rows, interval: Interval, time: Time, minimum: Mapping[str, float] | None = None
 ) -> str | None:
-    """Return None if the data of the interval is available, otherwise the reason.
+    """Return None if the data of an interval is available, otherwise the reason.
 
     :param rows: the rows that the API has for the interval, which is over and settled.
     :param minimum: as :func:`check_minimum` accepts it.
     """
-    if missing := missing_buckets(rows, interval, time):
-        return f"missing {describe_buckets(missing)}"
-    sums, limits = totals(rows), (minimum or {}).items()
-    low = [(column, least, sums.get(column, 0)) for column, least in limits if sums.get(column, 0) < least]
+    # Buckets are unique, so the number of rows tells how many are missing. An interval may have millions of buckets.
+    if (missing := count_buckets(interval, time) - len(rows)) > 0:
+        return f"missing {describe_buckets(missing_buckets(rows, interval, time), missing)}"
+    if not minimum:
+        return None
+    sums = totals(rows)
+    low = [(column, least, sums.get(column, 0)) for column, least in minimum.items() if sums.get(column, 0) < least]
     return "; ".join(f"{column}: expected at least {least}, got {total}" for column, least, total in low) or None
 
 
-def missing_buckets(rows: Iterable[Row], interval: Interval, time: Time) -> list[datetime]:
-    """Return the starts (UTC) of the interval's buckets that have no row.
+def missing_buckets(rows: Iterable[Row], interval: Interval, time: Time) -> Iterator[datetime]:
+    """Yield the starts (UTC) of the interval's buckets that have no row.
 
     :param rows: rows of this interval, as the API has them or cut to the interval.
     """
     present = {row["bucket_start"] for row in rows}
     # A row that was cut to the interval starts later than its bucket.
     cut = interval.start.isoformat() in present
-    starts = bucket_starts(interval, time)
-    return [start for start in starts if start.isoformat() not in present and not (cut and start < interval.start)]
+    for start in bucket_starts(interval, time):
+        if start.isoformat() not in present and not (cut and start < interval.start):
+            yield start

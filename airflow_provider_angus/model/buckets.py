@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 from typing import Literal
 
 from airflow_provider_angus.exceptions import AngusIntervalError, AngusRequestError, AngusResponseError
@@ -61,6 +62,12 @@ def bucket_at(moment: datetime, time: str) -> Interval:
         raise AngusIntervalError(f"The bucket that starts at {start.isoformat()} ends after the year 9999.") from error
 
 
+def uncut_end(interval: Interval, time: Time) -> datetime:
+    """Return the end of the interval's last bucket: the interval's end, or later if the interval cuts the bucket."""
+    floor, length = _floor(interval.end, time), BUCKET_LENGTHS[time]
+    return interval.end if length is None or floor == interval.end else floor + length
+
+
 def partial_buckets(interval: Interval, time: Time) -> list[datetime]:
     """Return the starts of the buckets that an edge of the interval cuts: none, one or two. Their rows are partial."""
     return sorted({_floor(edge, time) for edge in interval if edge != _floor(edge, time)})
@@ -90,11 +97,15 @@ def read_bucket_key(key: str, interval: Interval, time: Time) -> Interval:
     return Interval(start, end)
 
 
-def describe_buckets(starts: Sequence[datetime]) -> str:
-    """Return a noun phrase that counts buckets, at least one, and names the first three, for logs."""
-    named, others = ", ".join(start.isoformat() for start in starts[:3]), len(starts[3:])
-    more = f" and {others} more" if others else ""
-    return f"{len(starts)} bucket{'s' * (len(starts) != 1)} ({named}{more})"
+def describe_buckets(starts: Iterable[datetime], count: int) -> str:
+    """Return a noun phrase that counts buckets, at least one, and names the first three, for logs.
+
+    :param starts: at most three are read.
+    :param count: the number of ``starts``.
+    """
+    named = [start.isoformat() for start in islice(starts, 3)]
+    more = f" and {count - len(named)} more" if count > len(named) else ""
+    return f"{count} bucket{'s' * (count != 1)} ({', '.join(named)}{more})"
 
 
 def _floor(moment: datetime, time: str) -> datetime:

@@ -138,6 +138,18 @@ def read_date(name: str, value: object, fix: str = "") -> datetime:
     return utc
 
 
+def later(moment: datetime, wait: timedelta | float) -> datetime:
+    """Return a moment plus a wait, at most the last moment of the year 9999.
+
+    :param wait: A ``timedelta`` or seconds.
+    """
+    try:
+        # Not moment + wait: the months of a pendulum duration would be calendar months.
+        return moment + timedelta(seconds=wait.total_seconds() if isinstance(wait, timedelta) else wait)
+    except OverflowError:
+        return datetime.max.replace(tzinfo=UTC)
+
+
 def _to_utc(moment: datetime) -> datetime:
     utc = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
     # A plain datetime: pendulum's arithmetic drops a time zone that is not its own.

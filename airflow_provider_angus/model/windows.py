@@ -1,4 +1,4 @@
-"""Split a long interval into windows, for APIs that limit the range of a request. Pure.
+"""Split a long interval into windows, for APIs that limit the range of a request, or extend it by a lookback. Pure.
 
 Windows end on bucket edges, so each bucket belongs to one window and the rows of all windows are those of the interval.
 ``global`` is never split: its means do not add up.
@@ -25,6 +25,41 @@ def check_window(window: object) -> None:
     """
     if window is not None and (not isinstance(window, timedelta) or window <= timedelta(0)):
         raise AngusRequestError(f"window: expected a positive timedelta, got {describe_argument(window)}.")
+
+
+def check_lookback(lookback: object, time: Time | None) -> None:
+    """Reject a value that is neither None nor a positive timedelta, and any lookback of ``global``.
+
+    :param time: None: known only in a run.
+    :raises AngusRequestError: any other value.
+    """
+    if lookback is None:
+        return
+    if not isinstance(lookback, timedelta) or lookback <= timedelta(0):
+        raise AngusRequestError(f"lookback: expected a positive timedelta, got {describe_argument(lookback)}.")
+    if time == "global":
+        raise AngusRequestError(
+            f"lookback: expected None for time='global', got {describe_argument(lookback)}. Use by_hour or by_day."
+        )
+
+
+def look_back(interval: Interval, time: Time, lookback: timedelta | None) -> Interval:
+    """Return an interval with the ``lookback`` before it, from the start of a bucket.
+
+    :raises AngusRequestError: ``lookback`` is invalid, or the start is before the year 1.
+    """
+    check_lookback(lookback, time)
+    if lookback is None:
+        return interval
+    try:
+        # A plain timedelta: a pendulum Duration would return a pendulum DateTime.
+        start = interval.start - timedelta(seconds=lookback.total_seconds())
+    except OverflowError as error:
+        raise AngusRequestError(
+            f"lookback: expected a start in the years 1 to 9999, got {describe_argument(lookback)} "
+            f"before {interval.start.isoformat()}."
+        ) from error
+    return Interval(bucket_at(start, time).start, interval.end)
 
 
 def split_windows(interval: Interval, time: Time, window: timedelta | None) -> Iterator[Interval]:

@@ -80,6 +80,8 @@ def test_database_error_is_retried_only_if_it_can_pass(
         conn_type = case.conn_type
 
     load(airflow, lambda: to_table(sqlite))
+    # So that the next load inserts rows.
+    sqlite.run(f"UPDATE {sqlite.table} SET passing_by = -1")  # noqa: S608 (test data)
     before = sqlite.rows()
     with monkeypatch.context() as patch:
         patch.setattr(BaseHook, "get_hook", Hook)

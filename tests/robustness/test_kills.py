@@ -7,7 +7,7 @@ import random
 import statistics
 import time
 from collections import Counter
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import databases
@@ -57,7 +57,11 @@ def env(angus: Sandbox, tmp_path: Path) -> dict[str, str]:
     return shops | {"TMPDIR": str(tmp_path / "tmp")}
 
 
-@pytest.fixture(params=["file", "sqlite", "postgres"])
+#: The last day of the interval, and the days before it as the lookback.
+LOOKBACK = {"from_date": "2026-11-19", "lookback": timedelta(days=9)}
+
+
+@pytest.fixture(params=["file", "sqlite", "postgres", "sqlite lookback", "postgres lookback"])
 def target(
     request: pytest.FixtureRequest,
     angus: Sandbox,
@@ -73,11 +77,12 @@ def target(
         file.remember_new()
         yield file
         return
-    for database in databases.made(request.param, tmp_path, monkeypatch):
+    kind, _, lookback = request.param.partition(" ")
+    for database in databases.made(kind, tmp_path, monkeypatch):
         name = f"AIRFLOW_CONN_{database.conn_id.upper()}"
         env[name] = os.environ[name]
-        table = TableTarget(database, list(angus.streams)[:2])
-        all_rows = {"angus_conn_id": ["shop_0", "shop_1", "shop_2"]} | WIDER_INTERVAL
+        table = TableTarget(database, list(angus.streams)[:2], **LOOKBACK if lookback else {})
+        all_rows = {"angus_conn_id": ["shop_0", "shop_1", "shop_2"], "lookback": None} | WIDER_INTERVAL
         assert start_load(table, env, **all_rows).result()["rows"] == 3 * (HOURS + 2)
         table.remember_new()
         yield table

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from databases import Database
 
+    from airflow_provider_angus.loading.sql_compare import Changes
     from airflow_provider_angus.model.entities import Row
 
 COLUMNS = table_columns(["passing_by"])
@@ -21,22 +22,24 @@ NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 HOURS = Interval(NOON, NOON + timedelta(hours=3))
 
 
-def rows(stream: str = "camera", interval: Interval = HOURS) -> list[Row]:
-    """Return the rows of the first three hours of an interval."""
-    hours = [interval.start + timedelta(hours=hour) for hour in range(3)]
+def rows(stream: str = "camera", interval: Interval = HOURS, *, count: int = 3, passing_by: int = 7) -> list[Row]:
+    """Return the rows of the first hours of an interval."""
+    hours = [interval.start + timedelta(hours=hour) for hour in range(count)]
     return [
         {
             "stream": stream,
             "bucket_start": hour.isoformat(),
             "bucket_end": (hour + timedelta(hours=1)).isoformat(),
-            "passing_by": 7,
+            "passing_by": passing_by,
             "other": None,
         }
         for hour in hours
     ]
 
 
-def replace(database: Database, new_rows: Iterable[Row], *, stream: str = "camera", interval: Interval = HOURS) -> None:
+def replace(
+    database: Database, new_rows: Iterable[Row], *, stream: str = "camera", interval: Interval = HOURS
+) -> Changes:
     """Replace the rows of an interval. The table is created if necessary."""
     with SqlTable(database.hook, database.table, COLUMNS, create=True) as table:
-        table.replace(stream, interval, new_rows)
+        return table.replace(stream, interval, new_rows)

@@ -82,15 +82,17 @@ class TableTarget:
 
     operator = AngusToSqlOperator
 
-    def __init__(self, database: databases.Database, streams: list[str]) -> None:
+    def __init__(self, database: databases.Database, streams: list[str], **arguments: Any) -> None:
         self.path = "to PostgreSQL" if database.kind == "postgres" else "to SQLite"
-        self._database, self._streams = database, streams
+        self.path += ", lookback" if "lookback" in arguments else ""
+        self._database, self._streams, self._arguments = database, streams, arguments
         self._new: list[Any] = []
         names = ", ".join(f"'{stream}'" for stream in streams)
         self._condition = f"stream IN ({names}) AND bucket_start >= '{_FIRST}' AND bucket_start <= '{_LAST}'"
 
     def arguments(self) -> dict[str, Any]:
-        return {"sql_conn_id": self._database.conn_id, "table": self._database.table, "create_table": True}
+        table = {"sql_conn_id": self._database.conn_id, "table": self._database.table, "create_table": True}
+        return table | self._arguments
 
     def remember_new(self) -> None:
         self._new = self._rows(self._condition)

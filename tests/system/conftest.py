@@ -69,7 +69,8 @@ def live(sandboxes: dict[str, Sandbox], watched: Sandbox, shops: Sandbox, correc
     shutil.rmtree(home, ignore_errors=True)
     shutil.copytree(HERE / "dags", home / "dags")
     files = (EXAMPLES / "angus_hourly_files.py").read_text()
-    files = files.replace('task_id="write_hour"', 'task_id="write_hour", angus_conn_id="files"')
+    for task_id in ("wait_for_hour", "write_hour"):
+        files = files.replace(f'task_id="{task_id}"', f'task_id="{task_id}", angus_conn_id="files"')
     (home / "dags" / "angus_hourly_files.py").write_text(files)
     connections = {name: sandbox.connection() for name, sandbox in sandboxes.items()}
     for connection in connections.values():

@@ -34,7 +34,8 @@ def scheduled(live: LiveAirflow) -> LiveAirflow:
     else:
         live.run("dags", "backfill", "--start-date", first, "--end-date", last, "backfilled")
     assert live.wait_until(lambda: all(len(final_states(live, dag_id)) == runs for dag_id, runs in RUNS.items()), 240)
-    assert live.wait_until(lambda: all(final_states(live, dag_id) for dag_id in EXAMPLES), 120)
+    # An hour settles two minutes after its end. The example's sensor checks each minute.
+    assert live.wait_until(lambda: all(final_states(live, dag_id) for dag_id in EXAMPLES), 300)
     return live
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import sys
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import databases
+import pendulum
 import pytest
 from airflow_runs import AIRFLOW_3, set_on
 from transfers import read_file, set_wrong_password
@@ -134,11 +136,14 @@ def test_hourly_files_trigger_the_second_dag(airflow: Airflow, tmp_path: Path) -
 
 @pytest.mark.usefixtures("database")
 def test_hourly_files_missing_hour_writes_no_file(airflow: Airflow, sandbox: Sandbox, tmp_path: Path) -> None:
+    """The operator refuses the hour also without the sensor before it."""
     sandbox.clock.set(datetime(2026, 11, 20, 20, 30, tzinfo=UTC))
     dag = load_example(airflow, "angus_hourly_files")
-    outcome = airflow.run_dag(dag, logical_date=datetime(2026, 11, 20, 22, tzinfo=UTC))["write_hour"]
-    assert outcome.state == "failed"
-    assert "no rows for 2026-11-20T21:00" in str(outcome.errors[0])
+    set_on(dag.get_task("wait_for_hour"), "timeout", 0)
+    set_on(dag.get_task("write_hour"), "trigger_rule", "all_done")
+    outcomes = airflow.run_dag(dag, logical_date=datetime(2026, 11, 20, 22, tzinfo=UTC))
+    assert {outcome.state for outcome in outcomes.values()} == {"failed"}
+    assert "missing 1 bucket (2026-11-20T21:00:00+00:00)" in str(outcomes["write_hour"].errors[0])
     assert not (tmp_path / "audience").exists()
 
 
@@ -159,30 +164,75 @@ def test_weekly_report_plots_the_week_of_the_table(
     ).execute({})
     assert database.count() == len(cameras) * 7 * 24
     dag = load_example(airflow, "angus_weekly_report")
-    picture = Path(airflow.run_dag(dag, logical_date=datetime(2026, 11, 23, tzinfo=UTC))["draw_week"].returned)
+    picture = Path(airflow.run_dag(dag, logical_date=A_TUESDAY)["draw_week"].returned)
     assert picture.name == "audience-2026-W47.png"
     assert picture.read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
-    axes = {each.get_title(): each for each in create_figure(dag, database).axes}
+    assert "504 of 504 hours are loaded. Missing: none." in airflow.log
+    axes = {each.get_title() or each.get_title("left"): each for each in draw_report(dag, database, cameras).axes}
     drawn = {text.get_text() for text in axes["Gender of interested people"].texts}
     women, men = database.run("SELECT SUM(gender_female), SUM(gender_male) FROM audience_by_hour")[0]
     assert {text.partition(" ")[0] for text in drawn} >= {f"{women:,}", f"{men:,}"}
-    assert axes[""].get_xlabel() == "time (UTC)"
+    assert axes["People over time"].get_xlabel() == "time (UTC)"
+    ((zero,),) = database.run("SELECT COUNT(*) FROM audience_by_hour WHERE passing_by = 0")
+    assert count_states(axes["Hours in the table"]) == [504 - zero, zero, 0]
 
 
-def create_figure(dag: Any, database: databases.Database) -> Any:
-    """Return the figure that the report's own function creates from the table."""
+A_TUESDAY = datetime(2026, 11, 24, tzinfo=UTC)
+HOURS_OF_WEEK = 7 * 24
+
+
+def draw_report(dag: Any, rows: databases.Database | list[Any], streams: list[str]) -> Any:
+    """Return the figure that the report's own function draws from rows, or from the table."""
     module = sys.modules[dag.get_task("draw_week").python_callable.__module__]
-    sums = ", ".join(f"SUM({column})" for column in module.COUNTS)
-    statement = f"SELECT bucket_start, {sums} FROM audience_by_hour GROUP BY bucket_start"  # noqa: S608 (constants)
-    return module.picture(database.run(statement), "A week")
+    if not isinstance(rows, list):
+        columns = f"stream, bucket_start, {', '.join(module.COUNTS)}"
+        rows = rows.run(f"SELECT {columns} FROM audience_by_hour")  # noqa: S608 (constants)
+    return module.picture(rows, sorted(streams), pendulum.datetime(2026, 11, 16), HOURS_OF_WEEK)
 
 
-def test_weekly_report_fails_if_the_table_lacks_a_day(
-    airflow: Airflow, database: databases.Database, cameras: list[str]
-) -> None:
-    dag = load_example(airflow, "angus_daily_to_sql")
-    airflow.run_dag(dag, logical_date=datetime(2026, 11, 20, tzinfo=UTC))
-    assert database.count() == 24 * len(cameras)
+def count_states(axes: Any) -> list[int]:
+    """Return the numbers of loaded, zero and missing hours in the panel of the hours."""
+    (mesh,) = axes.collections[:1]
+    return [int((mesh.get_array() == state).sum()) for state in range(3)]
+
+
+def test_weekly_report_shows_missing_hours(airflow: Airflow, database: databases.Database, cameras: list[str]) -> None:
+    daily, report = (load_example(airflow, name) for name in ("angus_daily_to_sql", "angus_weekly_report"))
+    airflow.run_dag(daily, logical_date=datetime(2026, 11, 20, tzinfo=UTC))
+    first, second, third = sorted(cameras)
+    # The first camera was last seen in the week before.
+    database.run(
+        f"UPDATE {database.table} SET bucket_start = REPLACE(bucket_start, '11-19', '11-12') "  # noqa: S608 (test data)
+        f"WHERE stream = '{first}'"
+    )
+    outcome = airflow.run_dag(report, logical_date=A_TUESDAY)["draw_week"]
+    assert outcome.state == "success"
+    assert f"48 of 504 hours are loaded. Missing: {first} 168, {second} 144, {third} 144." in airflow.log
+    coverage = draw_report(report, database, cameras).axes[1]
+    assert sum(count_states(coverage)[:2]) == 48
+    assert count_states(coverage)[2] == 456
+    assert [text.get_text() for text in coverage.get_legend().get_texts()] == [
+        *("loaded", "zero: nobody passed by", "missing")
+    ]
+    database.run(f"DELETE FROM {database.table}")  # noqa: S608 (test data)
+    outcome = airflow.run_dag(report, logical_date=A_TUESDAY)["draw_week"]
+    assert "The table has no rows of the last five weeks." in str(outcome.errors[0])
+
+
+@pytest.mark.parametrize("cameras", [1, 30])
+def test_weekly_report_is_readable_for_few_and_many_cameras(airflow: Airflow, cameras: int) -> None:
+    """The names of cameras do not overlap, and one missing hour is visible."""
     report = load_example(airflow, "angus_weekly_report")
-    outcome = airflow.run_dag(report, logical_date=datetime(2026, 11, 23, tzinfo=UTC))["draw_week"]
-    assert "The table has 24 hours of the week" in str(outcome.errors[0])
+    streams = [f"a4c8e2f0-5b7d-4e19-8c3a-{number:012}" for number in range(cameras)]
+    hours = [datetime(2026, 11, 16, tzinfo=UTC) + timedelta(hours=hour) for hour in range(HOURS_OF_WEEK - 1)]
+    rows = [(stream, str(hour), *range(9)) for stream in streams for hour in hours]
+    figure = draw_report(report, rows, streams)
+    figure.draw_without_rendering()
+    coverage = figure.axes[1]
+    assert count_states(coverage) == [0, (HOURS_OF_WEEK - 1) * cameras, cameras]
+    names = [label.get_window_extent() for label in coverage.get_yticklabels()]
+    assert [label.get_text() for label in coverage.get_yticklabels()] == streams
+    assert all(upper.y0 >= lower.y1 for upper, lower in itertools.pairwise(names))
+    assert min(name.x0 for name in names) >= 0
+    assert coverage.get_window_extent().width / HOURS_OF_WEEK >= 3  # pixels
+    assert coverage.get_window_extent().height / cameras >= 15  # pixels

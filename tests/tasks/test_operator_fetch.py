@@ -6,7 +6,6 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from sensors import EVENING
 from transfers import DAILY, ONE_RETRY, fetch
 
 from airflow_provider_angus.exceptions import (
@@ -136,13 +135,6 @@ def test_operator_partial_buckets_are_logged_once(airflow: Airflow) -> None:
     airflow.run(lambda: fetch(time="by_day", from_date="2026-11-17T23:00:00Z", to_date="2026-11-18T23:00:00Z"))
     message = "The interval cuts 2 buckets (2026-11-17T00:00:00+00:00, 2026-11-18T00:00:00+00:00), so their rows are"
     assert airflow.log.count(message) == 1
-
-
-def test_operator_missing_buckets_are_logged(airflow: Airflow, sandbox: Sandbox) -> None:
-    sandbox.clock.set(EVENING)
-    outcome = airflow.run(fetch, schedule=DAILY)["fetch"]
-    assert len(outcome.returned) == 23
-    assert "Missing 1 bucket (2026-11-20T23:00:00+00:00). An AngusEntitiesSensor before this task" in airflow.log
 
 
 def test_operator_log_contains_no_secret(airflow: Airflow, sandbox: Sandbox) -> None:

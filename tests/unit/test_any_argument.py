@@ -66,8 +66,10 @@ def cases(*names: str, file: str = "", table: str = "") -> pytest.MarkDecorator:
     "interval",
     "window",
     "on_stream_error",
+    "settle",
+    "on_incomplete",
     file="path storage_conn_id format allow_empty",
-    table="sql_conn_id table create_table allow_empty",
+    table="sql_conn_id table create_table allow_empty lookback",
 )
 @with_fixtures
 @given(value=arguments)

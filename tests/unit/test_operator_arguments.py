@@ -58,6 +58,11 @@ from airflow_provider_angus.exceptions import AngusIntervalError, AngusRequestEr
             AngusRequestError,
             "on_stream_error: expected 'fail' or 'skip', got str 'ignore'",
         ),
+        ({"on_incomplete": "skip"}, AngusRequestError, "on_incomplete: expected 'fail' or 'warn', got str 'skip'"),
+        ({"on_incomplete": None}, AngusRequestError, "on_incomplete: expected 'fail' or 'warn', got None"),
+        ({"on_incomplete": ["fail"]}, AngusRequestError, "on_incomplete: .*, got list"),
+        ({"settle": 120}, AngusRequestError, "settle: expected a timedelta of at least 0, got int 120"),
+        ({"settle": timedelta(-1)}, AngusRequestError, "settle: expected a timedelta of at least 0, got timedelta -1"),
     ],
 )
 def test_operator_invalid_argument_is_rejected(arguments: dict[str, Any], error: type[Exception], message: str) -> None:

@@ -32,6 +32,7 @@ class Parameters(EntitiesParametersMixin):
         self.metrics, self.time = "passing_by", "by_hour"
         self.angus_conn_id = "angus_default"
         self.from_date = self.to_date = self.interval = self.window = None
+        self.settle = timedelta(0)
         vars(self).update(changes)
 
 

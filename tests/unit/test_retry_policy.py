@@ -10,7 +10,12 @@ from typing import Any
 import pytest
 
 from airflow_provider_angus._compat import HAS_RETRY_POLICIES
-from airflow_provider_angus.exceptions import AngusAuthError, AngusResponseError, AngusUnavailableError
+from airflow_provider_angus.exceptions import (
+    AngusAuthError,
+    AngusIncompleteError,
+    AngusResponseError,
+    AngusUnavailableError,
+)
 from airflow_provider_angus.operators import AngusEntitiesOperator
 from airflow_provider_angus.retry_policy import AngusRetryPolicy
 from airflow_provider_angus.sensors import AngusEntitiesSensor
@@ -19,6 +24,7 @@ from airflow_provider_angus.transfers import AngusToObjectStorageOperator, Angus
 only_with_policies = pytest.mark.skipif(not HAS_RETRY_POLICIES, reason="This Airflow version has no retry policies")
 
 HOUR = timedelta(hours=1)
+DAY = timedelta(days=1)
 
 
 def evaluate(error: BaseException, retry_delay: timedelta | None = None) -> tuple[str, timedelta | None]:
@@ -46,11 +52,20 @@ def test_policy_delays_retry_as_asked_up_to_an_hour(asked: float, delay: timedel
 
 @only_with_policies
 @pytest.mark.parametrize(
+    ("seconds", "delay"), [(12_720.0, timedelta(seconds=12_720)), (86_400.0, DAY), (86_401.0, DAY), (1e300, DAY)]
+)
+def test_policy_delays_retry_until_settled_up_to_a_day(seconds: float, delay: timedelta) -> None:
+    assert evaluate(AngusIncompleteError("not ended", retry_after=seconds)) == ("retry", delay)
+
+
+@only_with_policies
+@pytest.mark.parametrize(
     "error",
     [
         AngusUnavailableError("no response"),
         AngusUnavailableError("429", retry_after=0.0),
         AngusUnavailableError("429", retry_after=-60.0),
+        AngusIncompleteError("missing 1 bucket"),
         AngusResponseError("no JSON"),
         AngusAuthError("refused"),
         ValueError("not ours"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
@@ -60,6 +61,12 @@ def test_object_storage_other_type_is_rejected(arguments: dict[str, Any], error:
         ({"sql_conn_id": None}, "sql_conn_id: expected a connection ID, got None."),
         ({"sql_conn_id": ["a"]}, "sql_conn_id: expected a connection ID, got list ['a']."),
         ({"create_table": 1}, "create_table: expected True or False, got int 1."),
+        ({"lookback": timedelta(0)}, "lookback: expected a positive timedelta, got timedelta 0:00:00."),
+        ({"lookback": 7}, "lookback: expected a positive timedelta, got int 7."),
+        (
+            {"lookback": timedelta(days=7), "time": "global"},
+            "lookback: expected None for time='global', got timedelta 7 days, 0:00:00. Use by_hour or by_day.",
+        ),
     ],
 )
 def test_sql_other_type_is_rejected(sqlite: databases.Database, arguments: dict[str, Any], message: str) -> None:

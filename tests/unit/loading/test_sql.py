@@ -76,7 +76,7 @@ def replace_concurrently(database: Database, first: str, second: str) -> list[Ba
 
 def test_sql_concurrent_loads_of_one_interval_do_not_duplicate(server: Database) -> None:
     """The lock also protects a table without a primary key."""
-    replace(server, rows())
+    replace(server, [])
     key = {"postgres": f"CONSTRAINT {server.table.partition('.')[2]}_pkey", "mysql": "PRIMARY KEY"}[server.kind]
     server.run(f"ALTER TABLE {server.table} DROP {key}")
     assert replace_concurrently(server, "camera", "camera") == []
@@ -157,7 +157,7 @@ def test_sql_refused_stream_keeps_rows_and_table_usable(database: Database) -> N
     with SqlTable(database.hook, database.table, COLUMNS, create=False) as table:
         with pytest.raises(AngusRowError, match="has no column other .*: 'satisfaction_smiles'. Add the column."):
             table.replace("camera", HOURS, [*rows(), *undocumented])
-        assert table.replace("kamera", HOURS, rows("kamera")) == 3
+        assert table.replace("kamera", HOURS, rows("kamera")).added == 3
     assert database.count() == 6
 
 

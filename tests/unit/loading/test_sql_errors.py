@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ from loaded_rows import COLUMNS, HOURS, replace, rows
 from airflow_provider_angus.exceptions import AngusError, AngusRowError, AngusStorageError, AngusTargetError
 from airflow_provider_angus.loading.sql import SqlTable
 from airflow_provider_angus.loading.sql_dialects import DIALECTS
+from airflow_provider_angus.model.intervals import Interval
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,6 +24,9 @@ if TYPE_CHECKING:
     from airflow_provider_angus.model.entities import Row
 
 LONG = "a camera with a long name"
+
+#: An hour in the second slice of an interval that starts with ``HOURS``.
+LATER = Interval(HOURS.start + timedelta(days=50), HOURS.start + timedelta(days=50, hours=1))
 
 
 @pytest.fixture
@@ -152,12 +157,15 @@ def test_sql_unique_violation_after_lost_race_is_retryable(
     for database in made(kind, tmp_path, monkeypatch):
         replace(database, [])
 
-        def after_rival(database: Database = database) -> Iterator[Row]:
-            replace(database, rows())
+        def with_rival(database: Database = database) -> Iterator[Row]:
             yield from rows()
+            # The first slice's rows are deleted and not yet inserted.
+            yield from rows(interval=LATER, count=1)
+            replace(database, rows())
 
+        both = Interval(HOURS.start, LATER.end)
         with pytest.raises(AngusStorageError, match="another task has loaded the same interval") as raised:
-            replace(database, after_rival())
+            replace(database, with_rival(), interval=both)
         assert isinstance(raised.value.__context__, AngusRowError)
         assert database.count() == 3
         replace(database, rows())
@@ -194,7 +202,7 @@ def test_sql_unusable_database_fails_at_once(name: str, tmp_path: Path, monkeypa
             "AIRFLOW_CONN_UNUSABLE", connection if isinstance(connection, str) else json.dumps(connection)
         )
         with pytest.raises(AngusTargetError, match="of connection 'unusable' could not be written") as raised:
-            replace(Database(kind, "unusable", database.table), rows())
+            replace(Database(kind, "unusable", database.table), rows(passing_by=8))
         assert not isinstance(raised.value, AngusRowError)
         assert str(raised.value).endswith(". Existing rows are unchanged.")
         assert str(raised.value).isprintable()
@@ -210,7 +218,7 @@ def test_sql_missing_permission_fails_at_once(postgres: Database, monkeypatch: p
     monkeypatch.setenv("AIRFLOW_CONN_READER", POSTGRES.replace("postgres@", f"{role}@"))
     try:
         with pytest.raises(AngusTargetError, match="permission denied"):
-            replace(Database("postgres", "reader", postgres.table), rows())
+            replace(Database("postgres", "reader", postgres.table), rows(passing_by=8))
         assert postgres.count() == 3
     finally:
         postgres.run(f"DROP OWNED BY {role}; DROP ROLE {role}")
@@ -223,7 +231,7 @@ def test_sql_locked_table_is_retryable(postgres: Database, monkeypatch: pytest.M
     holder.cursor().execute(f"LOCK TABLE {postgres.table} IN EXCLUSIVE MODE")
     try:
         with pytest.raises(AngusStorageError, match="lock timeout"):
-            replace(Database("postgres", "impatient", postgres.table), rows())
+            replace(Database("postgres", "impatient", postgres.table), rows(passing_by=8))
     finally:
         holder.close()
     replace(postgres, rows())
@@ -247,6 +255,6 @@ def test_sql_read_only_server_is_retryable(postgres: Database, monkeypatch: pyte
     replace(postgres, rows())
     monkeypatch.setenv("AIRFLOW_CONN_STANDBY", f"{POSTGRES}?options=-c%20default_transaction_read_only%3Don")
     with pytest.raises(AngusError) as raised:
-        replace(Database("postgres", "standby", postgres.table), rows())
+        replace(Database("postgres", "standby", postgres.table), rows(passing_by=8))
     assert raised.type is AngusStorageError
     assert postgres.count() == 3

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from airflow.providers.common.sql.hooks.sql import DbApiHook
 from hypothesis import given
 from hypothesis import strategies as st
 from loaded_rows import COLUMNS, HOURS, replace, rows
+from other_hooks import hook_of
 
 from airflow_provider_angus.exceptions import AngusTargetError
 from airflow_provider_angus.loading.lineage import table_output
@@ -17,20 +17,6 @@ from airflow_provider_angus.loading.sql_names import check_table, dataset_name, 
 
 if TYPE_CHECKING:
     from databases import Database
-
-
-class OtherHook(DbApiHook):
-    """A database whose SQLAlchemy dialect is not installed, unless a test names a dialect."""
-
-    conn_name_attr = "other_conn_id"
-    dialect_name = "no_such_dialect"
-    escape_word_format = '"{}"'
-
-
-def hook_of(dialect: str, quotes: str = '"{}"') -> DbApiHook:
-    hook = OtherHook()
-    hook.dialect_name, hook.escape_word_format = dialect, quotes
-    return hook
 
 
 # Parsing
@@ -168,8 +154,8 @@ def test_quote_table_uses_quotes_of_the_dialect(dialect: str, expected: str) -> 
 
 def test_quote_table_without_dialect_uses_escape_word_format() -> None:
     """common-sql's option for the quotes of a database."""
-    assert quote_table(hook_of("databricks", "`{}`"), "shop.My`Table") == "shop.`My``Table`"
-    assert quote_table(hook_of("some", "[{}]"), "a]b") == "[a]]b]"
+    assert quote_table(hook_of("databricks", quotes="`{}`"), "shop.My`Table") == "shop.`My``Table`"
+    assert quote_table(hook_of("some", quotes="[{}]"), "a]b") == "[a]]b]"
 
 
 def test_quote_table_opens_no_connection(monkeypatch: pytest.MonkeyPatch) -> None:

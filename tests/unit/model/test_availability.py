@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -9,7 +9,13 @@ from hypothesis import strategies as st
 from samples import DAY, MIDNIGHT
 
 from airflow_provider_angus.exceptions import AngusRequestError
-from airflow_provider_angus.model.availability import check_minimum, missing_buckets, unavailable_reason
+from airflow_provider_angus.model.availability import (
+    check_minimum,
+    missing_buckets,
+    settled_at,
+    unavailable_reason,
+    unsettled_reason,
+)
 from airflow_provider_angus.model.buckets import Time, bucket_starts
 from airflow_provider_angus.model.intervals import Interval
 
@@ -28,8 +34,8 @@ def rows_of(interval: Interval, time: Time, *, without: tuple[int, ...] = (), **
 @pytest.mark.parametrize("interval", [DAY, CUT])
 @pytest.mark.parametrize("time", ["by_hour", "by_day", "global"])
 def test_unavailable_reason_all_buckets_is_none(interval: Interval, time: Time) -> None:
-    assert unavailable_reason(rows_of(interval, time), interval, time, None) is None
-    assert missing_buckets(rows_of(interval, time), interval, time) == []
+    assert unavailable_reason(rows_of(interval, time), interval, time) is None
+    assert list(missing_buckets(rows_of(interval, time), interval, time)) == []
 
 
 @pytest.mark.parametrize(
@@ -50,18 +56,28 @@ def test_unavailable_reason_names_missing_buckets(
     interval: Interval, time: Time, without: tuple[int, ...], missing: str
 ) -> None:
     rows = rows_of(interval, time, without=without)
-    assert unavailable_reason(rows, interval, time, None) == f"missing {missing}"
+    assert unavailable_reason(rows, interval, time) == f"missing {missing}"
 
 
 @given(st.sets(st.integers(0, 23)))
 def test_missing_buckets_are_those_without_a_row(without: set[int]) -> None:
     found = missing_buckets(rows_of(DAY, "by_hour", without=tuple(without)), DAY, "by_hour")
-    assert found == [MIDNIGHT + timedelta(hours=hour) for hour in sorted(without)]
+    assert list(found) == [MIDNIGHT + timedelta(hours=hour) for hour in sorted(without)]
 
 
 def test_missing_buckets_ignores_rows_of_other_intervals() -> None:
     tomorrow = Interval(DAY.end, DAY.end + timedelta(days=1))
-    assert len(missing_buckets(rows_of(tomorrow, "by_hour"), DAY, "by_hour")) == 24
+    assert len([*missing_buckets(rows_of(tomorrow, "by_hour"), DAY, "by_hour")]) == 24
+
+
+def test_unavailable_reason_does_not_iterate_over_centuries() -> None:
+    """87 million hours would take minutes and gigabytes."""
+    years = Interval(datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 1, 1, tzinfo=UTC))
+    reason = unavailable_reason(
+        rows_of(Interval(years.start, years.start + timedelta(hours=2)), "by_hour"), years, "by_hour"
+    )
+    hours = ", ".join(f"0001-01-01T0{hour}:00:00+00:00" for hour in (2, 3, 4))
+    assert reason == f"missing 87640654 buckets ({hours} and 87640651 more)"
 
 
 @pytest.mark.parametrize(
@@ -69,7 +85,28 @@ def test_missing_buckets_ignores_rows_of_other_intervals() -> None:
 )
 def test_missing_buckets_accepts_row_cut_to_interval(row_starts: tuple[str, ...], missing: list[int]) -> None:
     rows = [{"bucket_start": f"2017-09-03T{start}:00+00:00"} for start in row_starts]
-    assert missing_buckets(rows, CUT, "by_hour") == [MIDNIGHT + timedelta(hours=hour) for hour in missing]
+    assert list(missing_buckets(rows, CUT, "by_hour")) == [MIDNIGHT + timedelta(hours=hour) for hour in missing]
+
+
+@pytest.mark.parametrize(
+    ("after_end", "reason"),
+    [
+        (timedelta(seconds=-1), "the interval ends at 2017-09-04T00:00:00+00:00"),
+        (timedelta(0), "the data settles at 2017-09-04T00:02:00+00:00"),
+        (timedelta(seconds=119), "the data settles at 2017-09-04T00:02:00+00:00"),
+        (timedelta(seconds=120), None),
+    ],
+)
+@pytest.mark.parametrize("settle", [timedelta(minutes=2), 120, 120.0])
+def test_unsettled_reason_depends_on_time_since_end(
+    after_end: timedelta, reason: str | None, settle: timedelta | float
+) -> None:
+    assert unsettled_reason(DAY, settle, DAY.end + after_end) == reason
+    assert (DAY.end + after_end >= settled_at(DAY, settle)) == (reason is None)
+
+
+def test_unsettled_reason_longest_settle_is_the_last_moment() -> None:
+    assert unsettled_reason(DAY, timedelta.max, DAY.end) == "the data settles at 9999-12-31T23:59:59.999999+00:00"
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,7 @@ from airflow_provider_angus.model.buckets import (
     describe_buckets,
     partial_buckets,
     read_bucket_key,
+    uncut_end,
 )
 from airflow_provider_angus.model.intervals import Interval
 
@@ -74,12 +75,14 @@ def test_partial_buckets_are_those_an_edge_cuts(interval: Interval, time: Time) 
     length = length_of(time)
     cut = [start for start in bucket_starts(interval, time) if start < interval.start or start + length > interval.end]
     assert partial_buckets(interval, time) == cut
+    assert uncut_end(interval, time) == list(bucket_starts(interval, time))[-1] + length
 
 
 @given(some_days)
 def test_global_bucket_is_the_interval(interval: Interval) -> None:
     assert list(bucket_starts(interval, "global")) == [interval.start]
     assert partial_buckets(interval, "global") == []
+    assert uncut_end(interval, "global") == interval.end
     assert read_bucket_key("global", interval, "global") == interval
 
 
@@ -156,4 +159,6 @@ def test_read_bucket_key_other_key_raises(key: str, time: Time, problem: str) ->
     ],
 )
 def test_describe_buckets_names_the_first_three(count: int, description: str) -> None:
-    assert describe_buckets([MIDNIGHT + timedelta(hours=hour) for hour in range(count)]) == description
+    starts = (MIDNIGHT + timedelta(hours=hour) for hour in range(count))
+    assert describe_buckets(starts, count) == description
+    assert len(list(starts)) == max(0, count - 3), "at most three are read"

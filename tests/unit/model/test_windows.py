@@ -14,7 +14,7 @@ from strategies import bucket_times, intervals
 from airflow_provider_angus.exceptions import AngusRequestError
 from airflow_provider_angus.model.buckets import BUCKET_LENGTHS, Time, bucket_at, bucket_starts
 from airflow_provider_angus.model.intervals import Interval, explicit_interval
-from airflow_provider_angus.model.windows import check_window, split_windows
+from airflow_provider_angus.model.windows import check_window, look_back, split_windows
 
 YEAR = Interval(MIDNIGHT, MIDNIGHT + timedelta(days=365))
 
@@ -82,3 +82,34 @@ def test_window_without_positive_length_raises(window: Any) -> None:
         check_window(window)
     with pytest.raises(AngusRequestError, match="window: expected a positive timedelta, got "):
         list(split_windows(YEAR, "by_day", window))
+
+
+@given(some_days, bucket_times, lengths)
+def test_look_back_moves_the_start_to_a_bucket(interval: Interval, time: Time, length: timedelta) -> None:
+    extended = look_back(interval, time, length)
+    assert extended.end == interval.end
+    assert bucket_at(extended.start, time).start == extended.start
+    bucket = BUCKET_LENGTHS[time]
+    assert bucket
+    assert extended.start <= interval.start - length < extended.start + bucket
+
+
+def test_look_back_without_lookback_is_the_interval() -> None:
+    interval = Interval(MIDNIGHT + timedelta(minutes=20), MIDNIGHT + timedelta(minutes=50))
+    assert look_back(interval, "by_hour", None) == interval
+
+
+@pytest.mark.parametrize(
+    ("time", "lookback", "problem"),
+    [
+        ("by_hour", timedelta(0), "expected a positive timedelta, got timedelta 0:00:00."),
+        ("by_day", "a week", "expected a positive timedelta, got str 'a week'."),
+        ("global", timedelta(days=1), "expected None for time='global', got timedelta 1 day, 0:00:00."),
+        ("by_day", timedelta.max, "expected a start in the years 1 to 9999, got timedelta 999999999 days"),
+        ("by_day", pendulum.duration(years=9000), "expected a start in the years 1 to 9999, got Duration "),
+    ],
+)
+def test_look_back_other_value_raises_with_name(time: Time, lookback: Any, problem: str) -> None:
+    with pytest.raises(AngusRequestError) as raised:
+        look_back(YEAR, time, lookback)
+    assert str(raised.value).startswith(f"lookback: {problem}")
