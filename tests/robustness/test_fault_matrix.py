@@ -7,6 +7,7 @@ import json
 import socket
 import time
 from contextlib import ExitStack, contextmanager
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -18,6 +19,7 @@ from network_cases import NETWORK_CASES
 from network_lab import NetworkLab
 from paths import PATHS, QUERY, Paths
 
+from airflow_provider_angus import _backoff
 from airflow_provider_angus.api.auth import SHARED_TOKENS
 from airflow_provider_angus.api.retries import RetryPolicy
 from airflow_provider_angus.exceptions import AngusResponseError, AngusUnavailableError
@@ -63,7 +65,9 @@ def paths(expected_rows: list[dict[str, Any]], tmp_path: Path, sqlite: databases
 @pytest.fixture(autouse=True)
 def _no_tokens_and_no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     SHARED_TOKENS.clear()
-    monkeypatch.setattr(AngusHook, "retry_policy", RetryPolicy(max_wait=0.01, backoff=tenacity.wait_none()))
+    monkeypatch.setattr(AngusHook, "retry_policy", RetryPolicy(backoff=tenacity.wait_none()))
+    # Triggers do not wait for an hour.
+    monkeypatch.setattr(_backoff, "MAX_RETRY_AFTER", timedelta(seconds=0.01))
 
 
 @contextmanager

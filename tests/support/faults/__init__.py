@@ -6,6 +6,7 @@ from airflow_provider_angus.exceptions import AngusResponseError, AngusUnavailab
 from faults.content import BY_HOUR_ONLY, CONTENT, TOKENS
 from faults.proxy import Fault, FaultProxy
 from faults.transport import (
+    LONG_RETRY_AFTER,
     RETRY_AFTER,
     TRANSPORT,
     close_after_response,
@@ -25,6 +26,10 @@ def all_faults() -> dict[str, Fault]:
         faults[f"{status} always"] = Fault(send_response(status), AngusUnavailableError)
         faults[f"{status} always (token)"] = Fault(send_response(status), AngusUnavailableError, "token")
         faults[f"{status} once"] = Fault(send_response(status), None, times=1)
+    faults |= {
+        f"429 always, Retry-After {name}": Fault(send_response(429, Retry_After=value), AngusUnavailableError)
+        for name, value in LONG_RETRY_AFTER.items()
+    }
     faults |= {
         f"429 once, Retry-After {name}": Fault(send_response(429, Retry_After=value), None, times=1)
         for name, value in RETRY_AFTER.items()

@@ -190,13 +190,14 @@ TRANSPORT: dict[str, tuple[Send, type[AngusError]]] = {
     ),
 }
 
-#: Values of the header ``Retry-After``.
+#: Values of the header ``Retry-After`` for which a client waits, at most a minute.
 RETRY_AFTER = {
     "0": "0",
     "of a date": format_datetime(datetime.now(UTC) + timedelta(seconds=1), usegmt=True),
     "of a past date": format_datetime(datetime(1999, 12, 31, tzinfo=UTC), usegmt=True),
-    "of the year 9999": "Fri, 31 Dec 9999 23:59:59 GMT",
     "negative": "-5",
-    "too large": "9" * 30,
     "without a number": "soon",
 }
+
+#: Longer values of the header ``Retry-After``.
+LONG_RETRY_AFTER = {"of the year 9999": "Fri, 31 Dec 9999 23:59:59 GMT", "too large": "9" * 30}
