@@ -21,6 +21,9 @@ STARTS_FROM_TRIGGER = _AIRFLOW_3_3
 #: Whether tasks have a ``retry_policy``: Airflow 3.3 and later.
 HAS_RETRY_POLICIES = _AIRFLOW_3_3
 
+#: Whether a task can emit asset events of partitions: Airflow 3.3 and later.
+HAS_PARTITIONS = _AIRFLOW_3_3
+
 
 def is_asset(outlet: object) -> bool:
     """Return whether a task's outlet is a single asset, or refers to a single asset by name or URI (Airflow 3)."""

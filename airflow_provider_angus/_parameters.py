@@ -7,8 +7,9 @@ from datetime import timedelta
 from typing import Any
 
 from airflow_provider_angus._compat import schedule_timezone
-from airflow_provider_angus.exceptions import AngusRequestError
-from airflow_provider_angus.model.arguments import as_list, describe_argument, digits_as_text
+from airflow_provider_angus.exceptions import AngusRequestError, AngusTargetError
+from airflow_provider_angus.loading.sql_names import check_table
+from airflow_provider_angus.model.arguments import as_list, describe_argument, digits_as_text, is_name
 from airflow_provider_angus.model.buckets import Time, check_time
 from airflow_provider_angus.model.entities import check_metrics
 from airflow_provider_angus.model.intervals import (
@@ -144,3 +145,15 @@ def connection_ids(name: str, value: object) -> list[str]:
     if not values:
         raise AngusRequestError(f"{name}: expected at least one connection ID, got {describe_argument(value)}.")
     return [connection_id(name, each) for each in values]
+
+
+def table_name(value: object) -> str:
+    """Return the name of a table as text. An ``int``, which native rendering makes of text of digits, is its digits.
+
+    :raises AngusTargetError: any other value.
+    """
+    name = digits_as_text(value)
+    if not isinstance(name, str) or not is_name(name) or is_template(name):
+        raise AngusTargetError(f"table: expected the name of a table, got {describe_argument(value)}.")
+    check_table(name)
+    return name

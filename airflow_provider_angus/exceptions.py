@@ -10,6 +10,7 @@ shortened) and the fix. The underlying error is kept as ``__cause__``.
     |- AngusStorageError        a disk, store or database failed                 retried
     |- AngusTargetError         no such table, bucket or right                   fails at once
     |  `- AngusRowError         the table cannot take the rows of one stream     fails at once
+    |- AngusAuditError          the table differs from the API                   fails at once
     |- AngusRequestError        the request is wrong and stays wrong             fails at once
     |- AngusAuthError           credentials refused, connection unusable, TLS    fails at once
     `- AngusIntervalError       the DAG run has no data interval                 fails at once
@@ -80,6 +81,10 @@ class AngusTargetError(AngusError, AirflowFailException):
 
 class AngusRowError(AngusTargetError):
     """The table cannot take the rows of one stream (text too long, no partition); it may take those of others."""
+
+
+class AngusAuditError(AngusError, AirflowFailException):
+    """The rows of the table differ from those of the API. Until the table is repaired, a retry cannot help."""
 
 
 class AngusRequestError(AngusError, AirflowFailException):

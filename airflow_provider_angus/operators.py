@@ -114,9 +114,12 @@ class AngusEntitiesOperator(EntitiesParametersMixin, BaseOperator):
             if self.do_xcom_push:
                 context["ti"].xcom_push(key="return_value", value=result)
             raise fetch.error()
+        self._attach_asset_extra(context, extra)
+        return result
+
+    def _attach_asset_extra(self, context: Context, extra: EventExtra) -> None:
         for outlet in filter(is_asset, self.outlets):
             context["outlet_events"][outlet].extra = cast("dict[str, Any]", extra)
-        return result
 
     def _create_fetch(self, interval: Interval, **arguments: Any) -> MultiStreamFetch:
         from airflow_provider_angus.loading.multi_stream import MultiStreamFetch

@@ -4,59 +4,27 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import closing, contextmanager
 from datetime import timedelta
-from itertools import chain
 from typing import TYPE_CHECKING, Any, cast, get_args
 
-from airflow_provider_angus._parameters import connection_id, is_template
+from airflow_provider_angus._parameters import connection_id, is_template, table_name
+from airflow_provider_angus._transfer import Transfer, chain_rows, start
 from airflow_provider_angus.exceptions import AngusRowError, AngusTargetError
 from airflow_provider_angus.loading.formats import Format, file_format, is_gzip, write_rows
-from airflow_provider_angus.loading.sql_names import check_table
 from airflow_provider_angus.model.arguments import check_flag, describe_argument, digits_as_text, is_name
 from airflow_provider_angus.model.buckets import uncut_end
-from airflow_provider_angus.model.columns import Column, table_columns
-from airflow_provider_angus.model.entities import Row, check_metrics
 from airflow_provider_angus.model.intervals import Interval
 from airflow_provider_angus.model.windows import check_lookback, look_back
 from airflow_provider_angus.operators import AngusEntitiesOperator
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import ObjectStoragePath
-    from airflow.providers.openlineage.extractors import OperatorLineage
 
-    from airflow_provider_angus.loading.lineage import OutputDataset
     from airflow_provider_angus.loading.manifests import FileManifest, SqlManifest
-    from airflow_provider_angus.loading.multi_stream import MultiStreamFetch, StreamRows
+    from airflow_provider_angus.loading.multi_stream import MultiStreamFetch
 
 
-class _Transfer(AngusEntitiesOperator):
-    """An entities operator that loads its rows into a target instead of XCom."""
-
-    def __init__(self, *, allow_empty: bool = True, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        check_flag("allow_empty", allow_empty)
-        self.allow_empty = allow_empty
-        self._lineage: tuple[list[str], Callable[[], OutputDataset]] | None = None
-
-    def get_openlineage_facets_on_complete(self, _: Any) -> OperatorLineage[Any, Any] | None:
-        """Return the run's lineage, from the streams' entities to the file or table.
-
-        :returns: None if nothing was loaded or the openlineage provider is not installed.
-        """
-        from airflow_provider_angus.loading.lineage import operator_lineage
-
-        return operator_lineage(*self._lineage) if self._lineage else None
-
-    def _create_fetch(self, interval: Interval, **_: Any) -> MultiStreamFetch:
-        return super()._create_fetch(interval, columns=self._columns(), allow_empty=self.allow_empty)
-
-    def _columns(self) -> tuple[Column, ...]:
-        return table_columns(check_metrics(self.metrics))
-
-
-class AngusToObjectStorageOperator(_Transfer):
+class AngusToObjectStorageOperator(Transfer):
     """Write the rows of the DAG run's data interval to a file, atomically.
 
     The result is idempotent: a run that is cleared or backfilled replaces its file with the same bytes. Memory does
@@ -72,6 +40,9 @@ class AngusToObjectStorageOperator(_Transfer):
         compressed with gzip (templated).
     :param allow_empty: whether, with ``on_incomplete="warn"``, a result without rows may replace a file; otherwise it
         is an ``AngusResponseError``. The API sends hours without people as zeros, which are rows.
+    :param partition_events: ``by_hour`` or ``by_day``: each asset in ``outlets`` gets one event per hour or day (UTC)
+        within the interval of which all loaded streams have all buckets. If the file is as before, there is no event.
+        These events trigger only DAGs on a ``PartitionedAssetTimetable``. Needs Airflow 3.3. None: one event per run.
     :returns: ``{"path", "stream", "from_date", "to_date", "rows", "bytes", "checksum"}``: ``stream`` is a list if
         ``angus_conn_id`` is a list, dates are ISO 8601 in UTC, half-open, the checksum is ``sha256:...`` of the file.
     :raises AngusTargetError: unknown format or store, or no bucket, permission or credentials.
@@ -109,15 +80,18 @@ class AngusToObjectStorageOperator(_Transfer):
 
     def _load(self, fetch: MultiStreamFetch) -> tuple[FileManifest, FileManifest]:
         from airflow_provider_angus.loading.lineage import file_output
-        from airflow_provider_angus.loading.object_storage import resolve_path, write_atomically
+        from airflow_provider_angus.loading.object_storage import checksum, resolve_path, write_atomically
 
         self.path, columns = _as_path(self.path), self._columns()
         name = _check_path(self.path)
         format_, compress = file_format(name, _check_format(self.format)), is_gzip(name)
         path = resolve_path(self.path, self._storage_conn_id())
-        with _start(fetch) as streams:
-            rows = _chain_rows(streams)
+        with start(fetch) as streams:
+            rows = chain_rows(streams, self._partitions)
+            old = checksum(path) if self._partitions else None
             file = write_atomically(path, lambda file: write_rows(file, rows, columns, format_, compress=compress))
+        if self._partitions and old != file.checksum:
+            self._partitions.mark_all()
         self.log.info("Wrote %s rows to %s (%s bytes)", sum(fetch.row_counts.values()), path, file.size)
         self._lineage = list(fetch.row_counts), lambda: file_output(path, columns)
         manifest: FileManifest = {
@@ -132,7 +106,7 @@ class AngusToObjectStorageOperator(_Transfer):
         return None if self.storage_conn_id is None else connection_id("storage_conn_id", self.storage_conn_id)
 
 
-class AngusToSqlOperator(_Transfer):
+class AngusToSqlOperator(Transfer):
     """Load the rows of the DAG run's data interval into a table: each interval of each stream exactly once.
 
     One transaction per stream compares the stream's rows of the interval with the new rows. It deletes the rows that
@@ -153,6 +127,10 @@ class AngusToSqlOperator(_Transfer):
     :param lookback: the length of the time before the run's interval that is fetched again, for data that arrives late
         or is corrected. Must be positive; the start is rounded down to a bucket. Not for ``global``. For a camera that
         is younger, set ``on_incomplete="warn"``. None: none.
+    :param partition_events: ``by_hour`` or ``by_day``: each asset in ``outlets`` gets one event per hour or day (UTC)
+        within the interval that the run changed and of which all loaded streams have all buckets. Without changes,
+        there is no event. These events trigger only DAGs on a ``PartitionedAssetTimetable``. Needs Airflow 3.3. None:
+        one event per run.
     :returns: ``{"table", "stream", "from_date", "to_date", "rows", "added", "changed", "unchanged", "removed",
         "changed_buckets"}``: ``stream`` is a list if ``angus_conn_id`` is a list, dates are ISO 8601 in UTC, half-open,
         and include the lookback, as ``rows`` does; ``changed_buckets`` are the starts of the first 20 changed buckets.
@@ -190,19 +168,25 @@ class AngusToSqlOperator(_Transfer):
         if not is_template(sql_conn_id):
             connection_id("sql_conn_id", sql_conn_id)
         if not is_template(table):
-            _check_table(table)
+            table_name(table)
 
     def _load(self, fetch: MultiStreamFetch) -> tuple[SqlManifest, SqlManifest]:
         from airflow_provider_angus.loading.lineage import table_output
         from airflow_provider_angus.loading.sql import SqlTable
         from airflow_provider_angus.loading.sql_compare import Changes
         from airflow_provider_angus.loading.sql_hooks import get_sql_hook
+        from airflow_provider_angus.loading.sql_partitions import PartitionedTable
 
-        self.table, total = _check_table(self.table), Changes()
+        self.table, total, partitions = table_name(self.table), Changes(), self._partitions
         bucket_end = uncut_end(fetch.interval, fetch.time)
         hook = get_sql_hook(connection_id("sql_conn_id", self.sql_conn_id))
-        table = SqlTable(hook, self.table, self._columns(), create=self.create_table)
-        with _start(fetch) as streams, table:
+        arguments = hook, self.table, self._columns()
+        table = (
+            PartitionedTable(*arguments, create=self.create_table, partitions=partitions)
+            if partitions
+            else SqlTable(*arguments, create=self.create_table)
+        )
+        with start(fetch) as streams, table:
             for stream_rows in streams:
                 try:
                     with stream_rows.rows as rows:
@@ -212,6 +196,8 @@ class AngusToSqlOperator(_Transfer):
                     fetch.mark_failed(stream_rows, error)
                     continue
                 total.add(changes)
+                if partitions:
+                    partitions.keep()
                 message = "Loaded %s rows of stream %s into %s for %s: %s"
                 self.log.info(message, changes.rows, stream_rows.stream, table.name, fetch.interval, changes)
         self._lineage = list(fetch.row_counts), lambda: table_output(hook, self.table, self._columns())
@@ -228,13 +214,6 @@ class AngusToSqlOperator(_Transfer):
 
     def _create_fetch(self, interval: Interval, **_: Any) -> MultiStreamFetch:
         return super()._create_fetch(look_back(interval, self.time, self.lookback))
-
-
-@contextmanager
-def _start(fetch: MultiStreamFetch) -> Iterator[Iterator[StreamRows]]:
-    """Fetch the first stream before the target is opened, so that a failed fetch leaves the target untouched."""
-    with closing(iter(fetch)) as streams:
-        yield chain([next(streams)], streams)
 
 
 def _as_path(value: Any) -> Any:
@@ -270,17 +249,3 @@ def _check_format(format_: object) -> Format | None:
     if format_ is not None and (not isinstance(format_, str) or format_ not in known):
         raise AngusTargetError(f"format: expected one of {', '.join(known)}, got {describe_argument(format_)}.")
     return cast("Format | None", format_)
-
-
-def _check_table(table: object) -> str:
-    name = digits_as_text(table)
-    if not isinstance(name, str) or not is_name(name) or is_template(name):
-        raise AngusTargetError(f"table: expected the name of a table, got {describe_argument(table)}.")
-    check_table(name)
-    return name
-
-
-def _chain_rows(streams: Iterable[StreamRows]) -> Iterator[Row]:
-    for stream_rows in streams:
-        with stream_rows.rows as rows:
-            yield from rows

@@ -88,6 +88,15 @@ def write_atomically(path: ObjectStoragePath, write: Callable[[IO[bytes]], objec
         return _write_to_disk(Path(path.path), write) if local else _write_to_store(path, write)
 
 
+def checksum(path: ObjectStoragePath) -> str | None:
+    """Return the checksum of a file as :func:`write_atomically` returns it, or None if it cannot be read."""
+    try:
+        with path.fs.open(path.path, "rb") as file:
+            return _checksum(file)
+    except Exception:  # noqa: BLE001 (there is no file, or no permission to read; stores have errors of their own)
+        return None
+
+
 def _make_absolute(path: str | ObjectStoragePath) -> str | ObjectStoragePath:
     # Airflow 2 puts relative paths into the root directory, Airflow 3 into the working directory.
     text = str(path)
@@ -145,8 +154,12 @@ def _fill(file: IO[bytes], write: Callable[[IO[bytes]], object]) -> WrittenFile:
     write(file)
     file.flush()
     file.seek(0)
-    digest = hashlib.file_digest(cast("Any", file), "sha256")
-    return WrittenFile(file.tell(), f"sha256:{digest.hexdigest()}")
+    found = _checksum(file)
+    return WrittenFile(file.seek(0, os.SEEK_END), found)
+
+
+def _checksum(file: Any) -> str:
+    return f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from airflow_provider_angus.api.redaction import quote_untrusted
 from airflow_provider_angus.exceptions import AngusError, AngusRowError, AngusStorageError, AngusTargetError
-from airflow_provider_angus.loading.sql_compare import Changes, Comparison, slices
+from airflow_provider_angus.loading.sql_compare import Changes, Comparison, Difference, slices
 from airflow_provider_angus.loading.sql_ddl import column_types, create_table_statement
 from airflow_provider_angus.loading.sql_dialects import begin_transactions, find_dialect
 from airflow_provider_angus.loading.sql_errors import VALUE_ERRORS, classify, is_driver_error
@@ -99,7 +99,7 @@ class SqlTable:
         """
         with self._translate_error():
             self._present = self._present or self._check_columns()
-            comparison = Comparison(interval, rows, self._present)
+            comparison = self._comparison(stream, interval, rows)
             self._begin()
             try:
                 self._insert(stream, self._delete_stale(stream, comparison, bucket_end or interval.end))
@@ -115,19 +115,25 @@ class SqlTable:
             self._unlock()
         return comparison.changes
 
+    def _comparison(self, stream: str, interval: Interval, rows: Iterable[Row]) -> Comparison:  # noqa: ARG002 (a subclass uses it)
+        return Comparison(interval, rows, self._present)
+
     def _delete_stale(self, stream: str, comparison: Comparison, bucket_end: datetime) -> Iterator[Row]:
         """Delete the rows that differ, slice by slice, and yield the rows to insert."""
         for part in slices(comparison.interval):
-            with self._translate_row_error(stream):
-                existing = self._select(", ".join(self._present), stream, part, bucket_end)
-                scales = [description[5] for description in self._cursor.description]
-            stale, rows = comparison.compare(part.end, existing, scales)
+            stale, rows = self._compare(stream, comparison, part, bucket_end)
             if not self._dialect.lock and not self._dialect.begin:
                 # Another writer may have inserted these rows since the SELECT.
                 stale += [self._dialect.adapt(datetime, row["bucket_start"]) for row in rows]
             with self._translate_row_error(stream):
                 self._delete(stream, stale, comparison.interval.end)
             yield from rows
+
+    def _compare(self, stream: str, comparison: Comparison, part: Interval, bucket_end: datetime) -> Difference:
+        with self._translate_row_error(stream):
+            existing = self._select(", ".join(self._present), stream, part, bucket_end)
+            scales = [description[5] for description in self._cursor.description]
+        return comparison.compare(part.end, existing, scales)
 
     def _delete(self, stream: str, starts: list[object], end: datetime) -> None:
         mark, remaining = self._hook.placeholder, iter(dict.fromkeys(starts))
@@ -155,13 +161,13 @@ class SqlTable:
                 f"Table {self.name}: another task has loaded the same interval. Its rows are unchanged."
             )
 
-    def _begin(self) -> None:
+    def _begin(self, *, write: bool = True) -> None:
         if self._cursor_is_connection:
             self._cursor.begin()
         # GET_LOCK returns 0 after a time-out.
-        if self._dialect.lock and self._select_lock(self._dialect.lock) == 0:
+        if write and self._dialect.lock and self._select_lock(self._dialect.lock) == 0:
             raise AngusStorageError(f"Table {self.name} is locked by another task. Existing rows are unchanged.")
-        for statement in filter(None, (self._dialect.begin, self._dialect.set_utc)):
+        for statement in filter(None, (write and self._dialect.begin, self._dialect.set_utc)):
             self._cursor.execute(statement)
 
     def _unlock(self) -> None:

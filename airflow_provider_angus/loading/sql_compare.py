@@ -75,10 +75,13 @@ class Comparison:
     :param interval: the rows that the table has and the replacing rows end within it.
     :param rows: the replacing rows, ordered by ``bucket_start``; consumed one at a time.
     :param columns: the columns of the table's rows; the first three are the key.
+    :param tolerance: the greatest difference between two equal values of a ``float`` column.
     """
 
-    def __init__(self, interval: Interval, rows: Iterable[Row], columns: Mapping[str, type]) -> None:
-        self.interval, self._rows, self._columns = interval, iter(rows), columns
+    def __init__(
+        self, interval: Interval, rows: Iterable[Row], columns: Mapping[str, type], tolerance: float = 0
+    ) -> None:
+        self.interval, self._rows, self._columns, self._tolerance = interval, iter(rows), columns, tolerance
         self._next: Row | None = None
         self.changes = Changes()
         #: The number of the table's rows that were compared, and the part of the interval that they belong to.
@@ -111,7 +114,7 @@ class Comparison:
             if len(found) > len(within):
                 self.changes.unchanged += 1
                 same_key = []
-            elif len(within) == len(same_key) == 1 and self._is_same(within[0], scales, row):
+            elif len(within) == len(same_key) == 1 and not any(self.differing_columns(within[0], scales, row)):
                 self.changes.unchanged += 1
                 continue
             else:
@@ -122,6 +125,15 @@ class Comparison:
             within = self._within(found)
             self._remove(within, difference, others=len(within))
         return difference
+
+    def differing_columns(self, existing: Sequence[Any], scales: Sequence[Any], row: Row) -> Iterator[str]:
+        """Yield the columns, except for the key, in which a row of the table differs from a row with its key."""
+        if row[OTHER] is not None and OTHER not in self._columns:
+            yield OTHER
+        compared = zip(self._columns.items(), existing, scales, strict=True)
+        for (name, kind), old, scale in islice(compared, len(KEY_COLUMNS), None):
+            if not is_same(kind, old, row[name], scale, self._tolerance):
+                yield name
 
     def _rows_before(self, end: datetime) -> Iterator[Row]:
         # ISO 8601 texts of the same form and offset sort like their instants.
@@ -140,13 +152,6 @@ class Comparison:
     def _remove(self, rows: list[Sequence[Any]], difference: Difference, *, others: int) -> None:
         difference.stale_starts.extend(row[1] for row in rows)
         self.changes.removed += others
-
-    def _is_same(self, existing: Sequence[Any], scales: Sequence[Any], row: Row) -> bool:
-        if row[OTHER] is not None and OTHER not in self._columns:
-            return False
-        compared = zip(self._columns.items(), existing, scales, strict=True)
-        values = islice(compared, len(KEY_COLUMNS), None)
-        return all(is_same(kind, old, row[name], scale) for (name, kind), old, scale in values)
 
     def _count(self, row: Row, *, is_changed: bool) -> None:
         if not is_changed:
@@ -185,13 +190,14 @@ def to_utc(column: str, value: object) -> datetime:
     raise AngusTargetError(f"Column {column}: expected a timestamp, got {describe_argument(value)}. Change its type.")
 
 
-def is_same(kind: type, old: Any, new: Any, scale: int | None = None) -> bool:
+def is_same(kind: type, old: Any, new: Any, scale: int | None = None, tolerance: float = 0) -> bool:
     """Return whether a value of a table is the value that would be written.
 
     :param kind: the type of the column: ``int``, ``float`` or ``dict``.
     :param old: as the driver returns it: numbers may be ``Decimal`` or text, JSON may be text.
     :param new: of a row of ``normalize_row``.
     :param scale: the number of digits after the decimal point to which the column rounds. None or 0: unknown.
+    :param tolerance: the greatest difference between two equal values of type ``float``.
     """
     if old is None or new is None:
         return old is new
@@ -202,8 +208,8 @@ def is_same(kind: type, old: Any, new: Any, scale: int | None = None) -> bool:
         if old == new or kind is int:
             return bool(old == new)
         if isinstance(old, Decimal) and scale is not None and scale > 0:
-            return abs(old - Decimal(str(new))) <= Decimal(5).scaleb(-scale - 1)
-        return math.isclose(old, new, rel_tol=_PRECISION)
+            return abs(old - Decimal(str(new))) <= Decimal(5).scaleb(-scale - 1) + Decimal(str(tolerance))
+        return math.isclose(old, new, rel_tol=_PRECISION, abs_tol=tolerance)
     except (ValueError, TypeError, ArithmeticError):
         # The column has another type, so the value differs.
         return False

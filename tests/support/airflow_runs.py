@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 AIRFLOW_3 = not airflow_version.startswith("2.")
 only_airflow_3 = pytest.mark.skipif(not AIRFLOW_3, reason="Airflow 2 lacks the feature")
+only_airflow_3_3 = pytest.mark.skipif(
+    tuple(map(int, airflow_version.split(".")[:2])) < (3, 3), reason="Airflow before 3.3 has no partition events"
+)
 only_airflow_2 = pytest.mark.skipif(AIRFLOW_3, reason="Airflow 3 behaves differently")
 
 
@@ -157,6 +160,14 @@ def extras_of(asset: Any) -> list[dict[str, Any]]:
 
     with create_session() as session:
         return [event.extra for event in _events(asset, session)]
+
+
+def partition_keys_of(asset: Any) -> list[str | None]:
+    """Return the partition keys of an asset's events, sorted. Events without a key are None, and first."""
+    from airflow.utils.session import create_session
+
+    with create_session() as session:
+        return sorted((event.partition_key for event in _events(asset, session)), key=lambda key: key or "")
 
 
 def _run_3(dag: DAG, logical_date: datetime | None, run: dict[str, Any], triggered_by: Any) -> Any:

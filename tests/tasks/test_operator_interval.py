@@ -9,7 +9,7 @@ import pendulum
 import pytest
 from airflow.timetables.interval import DeltaDataIntervalTimetable
 from airflow.timetables.trigger import CronTriggerTimetable
-from airflow_runs import AIRFLOW_3, only_airflow_2, only_airflow_3
+from airflow_runs import AIRFLOW_3, only_airflow_2, only_airflow_3, only_airflow_3_3
 from transfers import DAILY, ONE_RETRY, fetch
 
 from airflow_provider_angus.exceptions import AngusIntervalError
@@ -139,6 +139,42 @@ def test_operator_partitioned_run_needs_interval(airflow: Airflow, interval: tim
         assert interval_of(outcome) == ("2026-11-18T00:00", "2026-11-19T00:00")
     else:
         assert "partition date (2026-11-18" in str(outcome.errors[0])
+
+
+@only_airflow_3_3
+@pytest.mark.parametrize(
+    ("period", "length", "key", "expected"),
+    [
+        # Daylight saving time ends in Paris on 25 October 2026.
+        ("Day", {"days": 1}, "2026-10-25", ("2026-10-24T22:00", "2026-10-25T23:00")),
+        ("Week", {"weeks": 1}, "2026-10-19 (W43)", ("2026-10-18T22:00", "2026-10-25T23:00")),
+        ("Month", {"months": 1}, "2026-10", ("2026-09-30T22:00", "2026-10-31T23:00")),
+    ],
+    ids=["day", "week", "month"],
+)
+def test_operator_rolled_up_run_fetches_calendar_period(
+    airflow: Airflow, period: str, length: dict[str, int], key: str, expected: tuple[str, str]
+) -> None:
+    """The mapper's time zone is the DAG's, in which a calendar interval counts."""
+    from airflow import sdk
+    from airflow.partition_mappers import temporal
+
+    mapper, window = f"StartOf{period}Mapper", f"{period}Window"
+    outcome = airflow.run(
+        lambda: fetch(interval=pendulum.duration(**length)),
+        schedule=sdk.PartitionedAssetTimetable(
+            assets=sdk.Asset("hours"),
+            default_partition_mapper=sdk.RollupMapper(
+                upstream_mapper=getattr(sdk, mapper)(timezone="Europe/Paris"), window=getattr(sdk, window)()
+            ),
+        ),
+        dag_args={"start_date": pendulum.datetime(2026, 1, 1, tz="Europe/Paris")},
+        logical_date=None,
+        partition_key=key,
+        # The scheduler asks the mapper, too.
+        partition_date=getattr(temporal, mapper)(timezone="Europe/Paris").to_partition_date(key),
+    )["fetch"]
+    assert interval_of(outcome) == expected
 
 
 @pytest.mark.parametrize(

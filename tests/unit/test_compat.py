@@ -17,6 +17,7 @@ from airflow.triggers import base
 from airflow_runs import AIRFLOW_3, airflow_version, only_airflow_3
 
 from airflow_provider_angus._compat import (
+    HAS_PARTITIONS,
     HAS_RETRY_POLICIES,
     STARTS_FROM_TRIGGER,
     amask_secret,
@@ -95,7 +96,7 @@ def test_is_asset_group_or_alias_is_false() -> None:
     assert [is_asset(outlet) for outlet in (AssetAlias("shops"), shop | shop, shop & shop)] == [False] * 3
 
 
-# amask_secret, event_trigger_class, retry_policy_class, STARTS_FROM_TRIGGER
+# amask_secret, event_trigger_class, retry_policy_class, STARTS_FROM_TRIGGER, HAS_PARTITIONS
 
 
 def test_amask_secret_masks_secret_in_logs() -> None:
@@ -122,3 +123,8 @@ def test_starts_from_trigger_is_true_since_3_3() -> None:
 def test_retry_policy_class_is_airflows_since_3_3() -> None:
     assert HAS_RETRY_POLICIES is hasattr(BaseOperator, "has_retry_policy")
     assert retry_policy_class().__name__ == ("RetryPolicy" if HAS_RETRY_POLICIES else "object")
+
+
+def test_has_partitions_is_true_since_3_3() -> None:
+    context = import_module("airflow.sdk.execution_time.context") if AIRFLOW_3 else None
+    assert HAS_PARTITIONS is hasattr(getattr(context, "OutletEventAccessor", None), "add_partitions")

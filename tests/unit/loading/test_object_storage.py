@@ -14,7 +14,7 @@ import pytest
 from stores import Store, path_in
 
 from airflow_provider_angus.exceptions import AngusStorageError, AngusTargetError
-from airflow_provider_angus.loading.object_storage import STALE_AFTER, resolve_path, write_atomically
+from airflow_provider_angus.loading.object_storage import STALE_AFTER, checksum, resolve_path, write_atomically
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -162,6 +162,24 @@ def test_object_store_receives_one_upload(store: Store) -> None:
     assert store.operations == [("put", path.path)]
     assert store.cat_file(path.path) == b"whole"
     assert written.size == 5
+
+
+def test_checksum_is_that_of_the_written_file(store: Store, tmp_path: Path) -> None:
+    for path in (path_in(store, "s3"), path_in(store, "sftp"), resolve_path(str(tmp_path / "day.csv"), None)):
+        assert checksum(path) is None
+        assert write_atomically(path, write).checksum == checksum(path)
+
+
+def test_checksum_of_unreadable_file_is_none(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Some users may write files and not read them. Then each file counts as changed."""
+
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError
+
+    path = path_in(store, "s3")
+    write_atomically(path, write)
+    monkeypatch.setattr(Store, "_open", refuse)
+    assert checksum(path) is None
 
 
 def test_object_store_is_empty_before_file_is_complete(store: Store) -> None:
