@@ -28,6 +28,12 @@ PACKAGE = "airflow_provider_angus"
 SECTIONS = {
     "operators": ["loading.manifests.EventExtra"],
     "transfers": ["loading.manifests.SqlManifest", "loading.manifests.FileManifest"],
+    "audits": [
+        "loading.sql_audit.AuditReport",
+        "loading.sql_audit.StreamAudit",
+        "loading.sql_audit.AuditDifference",
+        "loading.sql_audit.AuditCounts",
+    ],
     "sensors": [],
     "triggers": [],
     "hooks": ["model.entities.RowKey", "model.entities.check_metrics"],

@@ -61,7 +61,9 @@ def env(angus: Sandbox, tmp_path: Path) -> dict[str, str]:
 LOOKBACK = {"from_date": "2026-11-19", "lookback": timedelta(days=9)}
 
 
-@pytest.fixture(params=["file", "sqlite", "postgres", "sqlite lookback", "postgres lookback"])
+@pytest.fixture(
+    params=["file", "sqlite", "postgres", "sqlite lookback", "postgres lookback", "sqlite repair", "postgres repair"]
+)
 def target(
     request: pytest.FixtureRequest,
     angus: Sandbox,
@@ -77,14 +79,16 @@ def target(
         file.remember_new()
         yield file
         return
-    kind, _, lookback = request.param.partition(" ")
+    kind, _, variant = request.param.partition(" ")
     for database in databases.made(kind, tmp_path, monkeypatch):
         name = f"AIRFLOW_CONN_{database.conn_id.upper()}"
         env[name] = os.environ[name]
-        table = TableTarget(database, list(angus.streams)[:2], **LOOKBACK if lookback else {})
+        table = TableTarget(database, list(angus.streams)[:2], **LOOKBACK if variant == "lookback" else {})
         all_rows = {"angus_conn_id": ["shop_0", "shop_1", "shop_2"], "lookback": None} | WIDER_INTERVAL
         assert start_load(table, env, **all_rows).result()["rows"] == 3 * (HOURS + 2)
         table.remember_new()
+        if variant == "repair":
+            table.audit()
         yield table
 
 

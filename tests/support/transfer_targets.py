@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol
 
+from airflow_provider_angus.audits import AngusSqlAuditOperator
 from airflow_provider_angus.transfers import AngusToObjectStorageOperator, AngusToSqlOperator
 
 if TYPE_CHECKING:
@@ -80,19 +81,24 @@ class FileTarget:
 class TableTarget:
     """A table with the rows of both streams and other rows. A transfer replaces each stream atomically."""
 
-    operator = AngusToSqlOperator
+    operator: type = AngusToSqlOperator
 
     def __init__(self, database: databases.Database, streams: list[str], **arguments: Any) -> None:
         self.path = "to PostgreSQL" if database.kind == "postgres" else "to SQLite"
         self.path += ", lookback" if "lookback" in arguments else ""
-        self._database, self._streams, self._arguments = database, streams, arguments
+        self._database, self._streams, self._arguments = database, streams, {"create_table": True} | arguments
         self._new: list[Any] = []
         names = ", ".join(f"'{stream}'" for stream in streams)
         self._condition = f"stream IN ({names}) AND bucket_start >= '{_FIRST}' AND bucket_start <= '{_LAST}'"
 
     def arguments(self) -> dict[str, Any]:
-        table = {"sql_conn_id": self._database.conn_id, "table": self._database.table, "create_table": True}
+        table = {"sql_conn_id": self._database.conn_id, "table": self._database.table}
         return table | self._arguments
+
+    def audit(self) -> None:
+        """Let an audit repair the table instead of a transfer."""
+        self.path, self.operator = f"{self.path}, repair", AngusSqlAuditOperator
+        self._arguments = {"repair": True}
 
     def remember_new(self) -> None:
         self._new = self._rows(self._condition)

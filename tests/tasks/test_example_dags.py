@@ -112,6 +112,20 @@ def test_daily_to_sql_refused_camera_keeps_rows_of_others(
     assert database.count() == 48
 
 
+def test_monthly_audit_loads_the_hours_that_differ(
+    airflow: Airflow, database: databases.Database, cameras: list[str]
+) -> None:
+    daily, audit = (load_example(airflow, name) for name in ("angus_daily_to_sql", "angus_monthly_audit"))
+    airflow.run_dag(daily, logical_date=datetime(2026, 10, 21, tzinfo=UTC))
+    database.run("UPDATE audience_by_hour SET passing_by = -1 WHERE bucket_start LIKE '2026-10-20T07:00%'")
+    report = airflow.run_dag(audit, logical_date=datetime(2026, 11, 2, 7, tzinfo=UTC))["audit_month"].returned
+    hours = len(cameras) * 31 * 24
+    assert (report["from_date"][:10], report["to_date"][:10]) == ("2026-10-01", "2026-11-01")
+    assert (report["rows"], report["differing"], report["equal"]) == (hours, len(cameras), len(cameras) * 23)
+    assert database.count() == hours
+    assert database.run("SELECT COUNT(*) FROM audience_by_hour WHERE passing_by < 0") == [(0,)]
+
+
 @pytest.mark.usefixtures("database")
 def test_hourly_files_trigger_the_second_dag(airflow: Airflow, tmp_path: Path) -> None:
     first, second = (

@@ -95,6 +95,7 @@ def test_reference_finds_descriptions_of_unknown_parameters() -> None:
     [
         *["AngusEntitiesOperator", "AngusToObjectStorageOperator", "AngusToSqlOperator", "AngusEntitiesSensor"],
         *["AngusEntitiesTrigger", "AngusBucketTrigger", "AngusHook", "AngusConsoleLink", "AngusRowError"],
+        *["AngusSqlAuditOperator", "AngusAuditError", "AuditReport"],
         *["EventExtra", "SqlManifest", "FileManifest", "RowKey", "Sandbox", "Clock"],
     ],
 )
