@@ -7,8 +7,8 @@ import random
 from datetime import UTC, datetime, timedelta
 
 from airflow_provider_angus.exceptions import AngusError, AngusUnavailableError
+from airflow_provider_angus.model.arguments import LONGEST
 from airflow_provider_angus.model.intervals import later
-from airflow_provider_angus.model.json_arguments import LONGEST
 
 #: The longest wait that a ``Retry-After`` of the API causes.
 MAX_RETRY_AFTER = timedelta(hours=1)
@@ -33,7 +33,7 @@ def wait_after(checks: int, poke_interval: float, *, exponential_backoff: bool, 
 
     :param checks: the number of checks so far. At least 1.
     :param poke_interval: Seconds. With ``exponential_backoff`` it doubles with each check, up to ``max_wait`` seconds.
-    :returns: at most :data:`~airflow_provider_angus.model.json_arguments.LONGEST`.
+    :returns: at most :data:`~airflow_provider_angus.model.arguments.LONGEST`.
     """
     exponent = min(checks - 1, _MAX_EXPONENT) if exponential_backoff else 0
     seconds = poke_interval * 2**exponent

@@ -9,7 +9,7 @@ from typing import Any
 from airflow_provider_angus._compat import schedule_timezone
 from airflow_provider_angus.exceptions import AngusRequestError, AngusTargetError
 from airflow_provider_angus.loading.sql_names import check_table
-from airflow_provider_angus.model.arguments import as_list, describe_argument, digits_as_text, is_name
+from airflow_provider_angus.model.arguments import as_list, check_length, describe_argument, digits_as_text, is_name
 from airflow_provider_angus.model.buckets import Time, check_time
 from airflow_provider_angus.model.entities import check_metrics
 from airflow_provider_angus.model.intervals import (
@@ -20,7 +20,6 @@ from airflow_provider_angus.model.intervals import (
     read_date,
     run_interval,
 )
-from airflow_provider_angus.model.json_arguments import check_length
 from airflow_provider_angus.model.windows import check_window
 
 

@@ -11,11 +11,11 @@ import pendulum
 
 from airflow_provider_angus._compat import STARTS_FROM_TRIGGER
 from airflow_provider_angus._parameters import connection_id, is_template
+from airflow_provider_angus.model.arguments import read_count, read_seconds
 from airflow_provider_angus.model.availability import check_minimum, settled_at
 from airflow_provider_angus.model.buckets import Time, check_time
 from airflow_provider_angus.model.entities import check_metrics
 from airflow_provider_angus.model.intervals import Interval, read_date, run_interval
-from airflow_provider_angus.model.json_arguments import read_count, read_seconds
 from airflow_provider_angus.model.windows import check_window
 
 if TYPE_CHECKING:

@@ -21,12 +21,11 @@ from airflow_provider_angus._trigger_query import worker_reason
 from airflow_provider_angus.exceptions import AngusError, AngusRequestError, is_retryable
 from airflow_provider_angus.hooks import AngusHook
 from airflow_provider_angus.links import AngusConsoleLink
-from airflow_provider_angus.model.arguments import as_list, check_flag, describe_argument
+from airflow_provider_angus.model.arguments import LONGEST, as_list, check_flag, describe_argument, read_count
 from airflow_provider_angus.model.availability import check_minimum, settled_at, unavailable_reason, unsettled_reason
 from airflow_provider_angus.model.buckets import Time
 from airflow_provider_angus.model.entities import METRICS, check_metrics
 from airflow_provider_angus.model.intervals import DateLike, Interval, later
-from airflow_provider_angus.model.json_arguments import LONGEST, read_count
 from airflow_provider_angus.retry_policy import with_retry_policy
 
 if TYPE_CHECKING:

@@ -16,12 +16,12 @@ from airflow_provider_angus._parameters import connection_id, normalize_list
 from airflow_provider_angus._trigger_query import Query, read_query, serialize_fields
 from airflow_provider_angus.exceptions import AngusError, AngusIntervalError, AngusRequestError, is_retryable
 from airflow_provider_angus.hooks import AngusHook
-from airflow_provider_angus.model.arguments import digits_as_text
+from airflow_provider_angus.model.arguments import digits_as_text, read_count, read_seconds
 from airflow_provider_angus.model.availability import settled_at, unavailable_reason
 from airflow_provider_angus.model.buckets import Time, bucket_at
 from airflow_provider_angus.model.entities import check_metrics
 from airflow_provider_angus.model.intervals import DateLike, Interval, later, read_date
-from airflow_provider_angus.model.json_arguments import read_count, read_seconds, to_json
+from airflow_provider_angus.model.json_arguments import to_json
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context

@@ -144,7 +144,7 @@ def draw_coverage(axes, people: dict, streams: list[str], edges: list) -> None: 
     from matplotlib.colors import ListedColormap
     from matplotlib.patches import Patch
 
-    states = {"loaded": "#2f6db3", "zero: nobody passed by": "#c7d3e3", "missing": "#d1495b"}
+    states = {"loaded": "#2f6db3", "zero: no people": "#c7d3e3", "missing": "#d1495b"}
     passing_by = COUNTS.index("passing_by")
     codes = [
         [2 if (stream, hour) not in people else int(people[stream, hour][passing_by] == 0) for hour in edges[:-1]]

@@ -9,7 +9,6 @@ from __future__ import annotations
 import glob
 import hashlib
 import os
-import re
 import tempfile
 import time
 import uuid
@@ -22,6 +21,7 @@ from urllib.parse import urlsplit
 from airflow_provider_angus.api.redaction import quote_untrusted
 from airflow_provider_angus.exceptions import AngusError, AngusTargetError
 from airflow_provider_angus.loading.storage_errors import classify_disk, classify_store
+from airflow_provider_angus.model.arguments import has_control_characters
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import ObjectStoragePath
@@ -31,10 +31,6 @@ OBJECT_STORES = {"s3", "s3a", "gs", "gcs", "abfs", "abfss", "adl", "az", "wasb",
 
 #: Seconds after which the temporary file of a killed process is removed.
 STALE_AFTER = 24 * 3600.0
-
-
-# Control characters, line separators, and halves of surrogate pairs.
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
 
 class WrittenFile(NamedTuple):
@@ -54,7 +50,7 @@ def resolve_path(path: str | ObjectStoragePath, conn_id: str | None) -> ObjectSt
     """
     from airflow.providers.common.compat.sdk import AirflowException, ObjectStoragePath
 
-    if _CONTROL.search(str(path)):
+    if has_control_characters(str(path)):
         raise AngusTargetError(f"path: expected no control characters, got {str(path)[:200]!r}.")
     try:
         # On Airflow 2, conn_id= overrides the connection in the URL, even if it is None.

@@ -16,6 +16,9 @@ from airflow_provider_angus.model.text import sanitize_line
 #: The maximum number of values that are read of an iterable, which may never end.
 MAX_VALUES = 10_000
 
+#: The longest time that a trigger takes. The dates of longer waits do not fit into Airflow's database.
+LONGEST = timedelta(days=3650)
+
 _SHOWN = 50
 _CONTROL_CHARACTERS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _SAFE = (str, bytes, bytearray, int, float, complex, Decimal, range, type, type(None), date, timedelta, PurePath)
@@ -74,9 +77,14 @@ def digits_as_text(value: object) -> object:
         return value
 
 
+def has_control_characters(text: str) -> bool:
+    """Return whether a text contains control characters, line separators or lone surrogates."""
+    return bool(_CONTROL_CHARACTERS.search(text))
+
+
 def is_name(value: object) -> bool:
     """Return whether a value is text that is not blank and contains no control characters or lone surrogates."""
-    return isinstance(value, str) and bool(value.strip()) and not _CONTROL_CHARACTERS.search(value)
+    return isinstance(value, str) and bool(value.strip()) and not has_control_characters(value)
 
 
 def check_choice(name: str, value: object, choices: Sequence[str]) -> None:
@@ -97,3 +105,54 @@ def check_flag(name: str, value: object) -> None:
     """
     if not isinstance(value, bool):
         raise AngusRequestError(f"{name}: expected True or False, got {describe_argument(value)}.")
+
+
+def check_positive(name: str, value: object) -> None:
+    """Reject a value that is neither None nor a positive ``timedelta``.
+
+    :param name: the parameter, for the message.
+    :raises AngusRequestError: any other value.
+    """
+    if value is not None and (not isinstance(value, timedelta) or value <= timedelta(0)):
+        raise AngusRequestError(f"{name}: expected a positive timedelta, got {describe_argument(value)}.")
+
+
+def read_seconds(name: str, value: object) -> float:
+    """Return a length of time in seconds.
+
+    :param name: the parameter, for the message.
+    :param value: a ``timedelta`` or seconds, from 0 to :data:`LONGEST`.
+    :raises AngusRequestError: any other value.
+    """
+    seconds = value.total_seconds() if isinstance(value, timedelta) else value
+    if (
+        isinstance(seconds, bool)
+        or not isinstance(seconds, int | float)
+        or not 0 <= seconds <= LONGEST.total_seconds()  # False for NaN
+    ):
+        raise AngusRequestError(
+            f"{name}: expected a timedelta or seconds, from 0 to {LONGEST.days} days, got {describe_argument(value)}."
+        )
+    return float(seconds)
+
+
+def read_count(name: str, value: object, *, least: int) -> int:
+    """Return a number of failures.
+
+    :param name: the parameter, for the message.
+    :param value: an integer from ``least`` to a million.
+    :raises AngusRequestError: any other value.
+    """
+    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= 10**6:
+        raise AngusRequestError(f"{name}: expected an integer from {least} to 1000000, got {describe_argument(value)}.")
+    return value
+
+
+def check_length(name: str, value: object) -> None:
+    """Reject a value that is not a ``timedelta`` of at least 0.
+
+    :param name: the parameter, for the message.
+    :raises AngusRequestError: any other value.
+    """
+    if not isinstance(value, timedelta) or value < timedelta(0):
+        raise AngusRequestError(f"{name}: expected a timedelta of at least 0, got {describe_argument(value)}.")

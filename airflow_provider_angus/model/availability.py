@@ -17,7 +17,7 @@ from airflow_provider_angus.model.buckets import Time, bucket_starts, count_buck
 from airflow_provider_angus.model.entities import KEY_COLUMNS, MEANS, Row, metric_columns, totals
 from airflow_provider_angus.model.intervals import Interval, later
 
-#: What an operator does with an interval whose data is not available.
+#: Whether an operator fails, or logs a warning, if the data of its interval is not available.
 OnIncomplete = Literal["fail", "warn"]
 
 

@@ -1,4 +1,4 @@
-"""Arguments of triggers, which Airflow stores as JSON: any value as plain JSON, and lengths of time. Pure."""
+"""Turn any value into plain JSON, as which Airflow stores the arguments of triggers. Pure."""
 
 from __future__ import annotations
 
@@ -7,11 +7,7 @@ from collections.abc import Mapping
 from datetime import date, timedelta
 from typing import Any
 
-from airflow_provider_angus.exceptions import AngusRequestError
 from airflow_provider_angus.model.arguments import as_list, describe_argument
-
-#: The longest time that a trigger takes. The dates of longer waits do not fit into Airflow's database.
-LONGEST = timedelta(days=3650)
 
 
 def to_json(value: object) -> Any:
@@ -24,47 +20,6 @@ def to_json(value: object) -> Any:
         return _to_json(value)
     except Exception:  # noqa: BLE001 (subclasses of built-in types and recursive lists raise any error)
         return describe_argument(value)
-
-
-def read_seconds(name: str, value: object) -> float:
-    """Return a length of time in seconds.
-
-    :param name: the parameter, for the message.
-    :param value: a ``timedelta`` or seconds, from 0 to :data:`LONGEST`.
-    :raises AngusRequestError: any other value.
-    """
-    seconds = value.total_seconds() if isinstance(value, timedelta) else value
-    if (
-        isinstance(seconds, bool)
-        or not isinstance(seconds, int | float)
-        or not 0 <= seconds <= LONGEST.total_seconds()  # False for NaN
-    ):
-        raise AngusRequestError(
-            f"{name}: expected a timedelta or seconds, from 0 to {LONGEST.days} days, got {describe_argument(value)}."
-        )
-    return float(seconds)
-
-
-def read_count(name: str, value: object, *, least: int) -> int:
-    """Return a number of failures.
-
-    :param name: the parameter, for the message.
-    :param value: an integer from ``least`` to a million.
-    :raises AngusRequestError: any other value.
-    """
-    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= 10**6:
-        raise AngusRequestError(f"{name}: expected an integer from {least} to 1000000, got {describe_argument(value)}.")
-    return value
-
-
-def check_length(name: str, value: object) -> None:
-    """Reject a value that is not a ``timedelta`` of at least 0.
-
-    :param name: the parameter, for the message.
-    :raises AngusRequestError: any other value.
-    """
-    if not isinstance(value, timedelta) or value < timedelta(0):
-        raise AngusRequestError(f"{name}: expected a timedelta of at least 0, got {describe_argument(value)}.")
 
 
 def _to_json(value: object) -> Any:

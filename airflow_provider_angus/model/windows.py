@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 
 from airflow_provider_angus.exceptions import AngusRequestError
-from airflow_provider_angus.model.arguments import describe_argument
+from airflow_provider_angus.model.arguments import check_positive, describe_argument
 from airflow_provider_angus.model.buckets import BUCKET_LENGTHS, Time, bucket_at
 from airflow_provider_angus.model.intervals import Interval
 
@@ -23,8 +23,7 @@ def check_window(window: object) -> None:
 
     :raises AngusRequestError: any other value.
     """
-    if window is not None and (not isinstance(window, timedelta) or window <= timedelta(0)):
-        raise AngusRequestError(f"window: expected a positive timedelta, got {describe_argument(window)}.")
+    check_positive("window", window)
 
 
 def check_lookback(lookback: object, time: Time | None) -> None:
@@ -33,11 +32,8 @@ def check_lookback(lookback: object, time: Time | None) -> None:
     :param time: None: known only in a run.
     :raises AngusRequestError: any other value.
     """
-    if lookback is None:
-        return
-    if not isinstance(lookback, timedelta) or lookback <= timedelta(0):
-        raise AngusRequestError(f"lookback: expected a positive timedelta, got {describe_argument(lookback)}.")
-    if time == "global":
+    check_positive("lookback", lookback)
+    if lookback is not None and time == "global":
         raise AngusRequestError(
             f"lookback: expected None for time='global', got {describe_argument(lookback)}. Use by_hour or by_day."
         )

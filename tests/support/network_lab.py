@@ -51,7 +51,7 @@ class NetworkCase:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What happened on a path: the servers that received a request, and the error, if any."""
+    """The outcome of a path: the servers that received a request, and the error, if any."""
 
     error: type[AngusError] | None
     route: tuple[str, ...]

@@ -226,7 +226,7 @@ def test_weekly_report_shows_missing_hours(airflow: Airflow, database: databases
     assert sum(count_states(coverage)[:2]) == 48
     assert count_states(coverage)[2] == 456
     assert [text.get_text() for text in coverage.get_legend().get_texts()] == [
-        *("loaded", "zero: nobody passed by", "missing")
+        *("loaded", "zero: no people", "missing")
     ]
     database.run(f"DELETE FROM {database.table}")  # noqa: S608 (test data)
     outcome = airflow.run_dag(report, logical_date=A_TUESDAY)["draw_week"]

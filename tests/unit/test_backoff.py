@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from airflow_provider_angus._backoff import jitter, next_check, retry_time, sleep_until, wait_after
 from airflow_provider_angus.exceptions import AngusError, AngusResponseError, AngusUnavailableError
+from airflow_provider_angus.model.arguments import LONGEST
 from airflow_provider_angus.model.intervals import later
-from airflow_provider_angus.model.json_arguments import LONGEST
 
 NOW = datetime(2026, 11, 20, tzinfo=UTC)
 
