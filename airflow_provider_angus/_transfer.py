@@ -1,4 +1,4 @@
-"""The base class of the transfers: their lineage, and the partition events of their outlets."""
+"""The base classes of the transfers: lineage, partition events of their outlets, and the table as a target."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_angus._compat import HAS_PARTITIONS, is_asset
-from airflow_provider_angus._parameters import is_template
+from airflow_provider_angus._parameters import connection_id, is_template, table_name
 from airflow_provider_angus.exceptions import AngusRequestError
 from airflow_provider_angus.model.arguments import check_flag
 from airflow_provider_angus.model.columns import Column, table_columns
@@ -19,6 +19,7 @@ from airflow_provider_angus.operators import AngusEntitiesOperator
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
+    from airflow.providers.common.sql.hooks.sql import DbApiHook
     from airflow.providers.openlineage.extractors import OperatorLineage
 
     from airflow_provider_angus.loading.lineage import OutputDataset
@@ -86,6 +87,28 @@ class Transfer(AngusEntitiesOperator):
             self.outlets = [outlet for outlet in self.outlets if not is_asset(outlet)]
         for outlet in filter(is_asset, self.outlets):
             context["outlet_events"][outlet].add_partitions(keys)
+
+
+class SqlTransfer(Transfer):
+    """A transfer whose target is a table of an SQL database."""
+
+    template_fields = (*Transfer.template_fields, "sql_conn_id", "table")
+
+    def __init__(self, *, sql_conn_id: str | int, table: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.sql_conn_id = sql_conn_id
+        self.table = table
+        if not is_template(sql_conn_id):
+            connection_id("sql_conn_id", sql_conn_id)
+        if not is_template(table):
+            table_name(table)
+
+    def _get_sql_hook(self) -> DbApiHook:
+        """Return the hook of the rendered connection, after checking the rendered name of the table."""
+        from airflow_provider_angus.loading.sql_hooks import get_sql_hook
+
+        self.table = table_name(self.table)
+        return get_sql_hook(connection_id("sql_conn_id", self.sql_conn_id))
 
 
 def is_retry(context: Mapping[str, Any]) -> bool:

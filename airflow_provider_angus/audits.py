@@ -5,8 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_angus._parameters import connection_id, is_template, table_name
-from airflow_provider_angus._transfer import Transfer
+from airflow_provider_angus._transfer import SqlTransfer
 from airflow_provider_angus.exceptions import AngusAuditError, AngusRequestError, AngusRowError
 from airflow_provider_angus.model.arguments import check_flag, describe_argument
 from airflow_provider_angus.model.buckets import uncut_end
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
     from airflow_provider_angus.model.intervals import Interval
 
 
-class AngusSqlAuditOperator(Transfer):
+class AngusSqlAuditOperator(SqlTransfer):
     """Compare a table of ``AngusToSqlOperator`` with the API, and repair it if asked.
 
     It finds buckets that the table lacks, surplus buckets that the API lacks, and buckets whose values differ. The log
@@ -54,8 +53,6 @@ class AngusSqlAuditOperator(Transfer):
         )
     """
 
-    template_fields = (*Transfer.template_fields, "sql_conn_id", "table")
-
     def __init__(
         self,
         *,
@@ -66,19 +63,13 @@ class AngusSqlAuditOperator(Transfer):
         allow_empty: bool = False,
         **kwargs: Any,
     ) -> None:
-        super().__init__(allow_empty=allow_empty, **kwargs)
+        super().__init__(sql_conn_id=sql_conn_id, table=table, allow_empty=allow_empty, **kwargs)
         check_flag("repair", repair)
         if self.partition_events is not None and not repair:
             raise AngusRequestError("partition_events: expected None with repair=False, which changes no rows.")
         _check_tolerance(tolerance)
-        self.sql_conn_id = sql_conn_id
-        self.table = table
         self.repair = repair
         self.tolerance = tolerance
-        if not is_template(sql_conn_id):
-            connection_id("sql_conn_id", sql_conn_id)
-        if not is_template(table):
-            table_name(table)
 
     def execute(self, context: Context) -> Any:
         """Return the report. Raise an error if the table differs and is not repaired."""
@@ -104,12 +95,10 @@ class AngusSqlAuditOperator(Transfer):
     def _load(self, fetch: MultiStreamFetch) -> tuple[AuditReport, AuditExtra]:
         from airflow_provider_angus.loading.lineage import table_output
         from airflow_provider_angus.loading.sql_audit import Audit, AuditedTable, describe_counts, describe_differences
-        from airflow_provider_angus.loading.sql_hooks import get_sql_hook
 
-        self.table, partitions = table_name(self.table), self._partitions
+        hook, partitions = self._get_sql_hook(), self._partitions
         audit = Audit(self.tolerance, partitions)
         bucket_end = uncut_end(fetch.interval, fetch.time)
-        hook = get_sql_hook(connection_id("sql_conn_id", self.sql_conn_id))
         with AuditedTable(hook, self.table, self._columns(), audit) as table:
             table.check()
             for stream_rows in fetch:

@@ -34,6 +34,9 @@ class AngusError(AirflowException):
             print("Airflow retries" if is_retryable(error) else "fix it first:", error)
     """
 
+    #: Seconds before which a retry cannot help; None: unknown.
+    retry_after: float | None = None
+
 
 class AngusUnavailableError(AngusError):
     """The API could not be reached, timed out, or responded with 408, 429 or 5xx, also after the client's retries.

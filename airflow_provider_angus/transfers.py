@@ -7,8 +7,8 @@ import re
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, cast, get_args
 
-from airflow_provider_angus._parameters import connection_id, is_template, table_name
-from airflow_provider_angus._transfer import Transfer, chain_rows, start
+from airflow_provider_angus._parameters import connection_id, is_template
+from airflow_provider_angus._transfer import SqlTransfer, Transfer, chain_rows, start
 from airflow_provider_angus.exceptions import AngusRowError, AngusTargetError
 from airflow_provider_angus.loading.formats import Format, file_format, is_gzip, write_rows
 from airflow_provider_angus.model.arguments import check_flag, describe_argument, digits_as_text, is_name
@@ -106,7 +106,7 @@ class AngusToObjectStorageOperator(Transfer):
         return None if self.storage_conn_id is None else connection_id("storage_conn_id", self.storage_conn_id)
 
 
-class AngusToSqlOperator(Transfer):
+class AngusToSqlOperator(SqlTransfer):
     """Load the rows of the DAG run's data interval into a table: each interval of each stream exactly once.
 
     One transaction per stream compares the stream's rows of the interval with the new rows. It deletes the rows that
@@ -147,8 +147,6 @@ class AngusToSqlOperator(Transfer):
         )
     """
 
-    template_fields = (*AngusEntitiesOperator.template_fields, "sql_conn_id", "table")
-
     def __init__(
         self,
         *,
@@ -158,34 +156,20 @@ class AngusToSqlOperator(Transfer):
         lookback: timedelta | None = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
+        super().__init__(sql_conn_id=sql_conn_id, table=table, **kwargs)
         check_flag("create_table", create_table)
         check_lookback(lookback, None if is_template(self.time) else self.time)
-        self.sql_conn_id = sql_conn_id
-        self.table = table
         self.create_table = create_table
         self.lookback = lookback
-        if not is_template(sql_conn_id):
-            connection_id("sql_conn_id", sql_conn_id)
-        if not is_template(table):
-            table_name(table)
 
     def _load(self, fetch: MultiStreamFetch) -> tuple[SqlManifest, SqlManifest]:
         from airflow_provider_angus.loading.lineage import table_output
         from airflow_provider_angus.loading.sql import SqlTable
         from airflow_provider_angus.loading.sql_compare import Changes
-        from airflow_provider_angus.loading.sql_hooks import get_sql_hook
-        from airflow_provider_angus.loading.sql_partitions import PartitionedTable
 
-        self.table, total, partitions = table_name(self.table), Changes(), self._partitions
+        hook, total, partitions = self._get_sql_hook(), Changes(), self._partitions
         bucket_end = uncut_end(fetch.interval, fetch.time)
-        hook = get_sql_hook(connection_id("sql_conn_id", self.sql_conn_id))
-        arguments = hook, self.table, self._columns()
-        table = (
-            PartitionedTable(*arguments, create=self.create_table, partitions=partitions)
-            if partitions
-            else SqlTable(*arguments, create=self.create_table)
-        )
+        table = SqlTable(hook, self.table, self._columns(), create=self.create_table, partitions=partitions)
         with start(fetch) as streams, table:
             for stream_rows in streams:
                 try:

@@ -16,7 +16,6 @@ from airflow_provider_angus.exceptions import (
     AngusError,
     AngusIncompleteError,
     AngusResponseError,
-    AngusUnavailableError,
     is_retryable,
 )
 from airflow_provider_angus.hooks import AngusHook
@@ -111,12 +110,11 @@ class MultiStreamFetch:
     def error(self) -> AngusError:
         """Return one error that names all failures. It is retryable if a failure is, after the longest asked wait."""
         failures = list(self.failures.values())
-        first = max(failures, key=lambda failure: (is_retryable(failure), getattr(failure, "retry_after", None) or 0.0))
+        first = max(failures, key=lambda failure: (is_retryable(failure), failure.retry_after or 0.0))
         details = "".join(f"\n- {conn_id}: {error}" for conn_id, error in self.failures.items())
         error = type(first)(f"{len(failures)} of {len(self.conn_ids)} streams failed:{details}")
         error.__cause__ = first
-        if isinstance(first, AngusUnavailableError) and isinstance(error, AngusUnavailableError):
-            error.retry_after = first.retry_after
+        error.retry_after = first.retry_after
         return error
 
     def _fetch_concurrently(self) -> Iterator[StreamRows]:

@@ -24,6 +24,7 @@ from airflow_provider_angus.loading.storage_errors import classify_store
 from airflow_provider_angus.model.columns import OTHER, Column
 from airflow_provider_angus.model.entities import Row
 from airflow_provider_angus.model.intervals import Interval
+from airflow_provider_angus.model.partitions import ChangedPartitions
 
 if TYPE_CHECKING:
     from airflow.providers.common.sql.hooks.sql import DbApiHook
@@ -43,10 +44,19 @@ class SqlTable:
 
     :param table: as :func:`check_table` accepts it.
     :param create: whether to create the table if it does not exist.
+    :param partitions: the collector of the rows, and of those that are written. None: none.
     :raises AngusTargetError: the name is invalid, or the database has no transactions.
     """
 
-    def __init__(self, hook: DbApiHook, table: str, columns: tuple[Column, ...], *, create: bool) -> None:
+    def __init__(
+        self,
+        hook: DbApiHook,
+        table: str,
+        columns: tuple[Column, ...],
+        *,
+        create: bool,
+        partitions: ChangedPartitions | None = None,
+    ) -> None:
         self._dialect = find_dialect(hook)
         #: The quoted name.
         self.name = quote_table(hook, table)
@@ -55,7 +65,7 @@ class SqlTable:
         # Names that differ in case or quotes may be one table. MySQL limits the name of a lock to 64 characters.
         self._lock = f"angus {hashlib.sha256('.'.join(check_table(table)).lower().encode()).hexdigest()[:40]}"
         self._hook, self._table, self._columns, self._create = hook, table, columns, create
-        self._sql_types = column_types(hook, columns)
+        self._sql_types, self._partitions = column_types(hook, columns), partitions
         # DuckDB's cursor is a connection of its own. It commits each statement outside of an explicit transaction.
         self._cursor_is_connection = hook.conn_type == "duckdb"
         self._present: dict[str, type] = {}
@@ -116,7 +126,7 @@ class SqlTable:
         return comparison.changes
 
     def _comparison(self, stream: str, interval: Interval, rows: Iterable[Row]) -> Comparison:  # noqa: ARG002 (a subclass uses it)
-        return Comparison(interval, rows, self._present)
+        return Comparison(interval, rows, self._present, partitions=self._partitions)
 
     def _delete_stale(self, stream: str, comparison: Comparison, bucket_end: datetime) -> Iterator[Row]:
         """Delete the rows that differ, slice by slice, and yield the rows to insert."""

@@ -124,21 +124,17 @@ class _Pair(NamedTuple):
 
 
 class AuditComparison(Comparison):
-    """A comparison that adds each difference to an audit, and each row to load to its ``partitions``."""
+    """A comparison that adds each difference to an audit."""
 
     def __init__(
         self, stream: str, interval: Interval, rows: Iterable[Row], columns: Mapping[str, type], audit: Audit
     ) -> None:
-        observed = audit.partitions.observe(rows) if audit.partitions else rows
-        super().__init__(interval, observed, columns, audit.tolerance)
+        super().__init__(interval, rows, columns, audit.tolerance, audit.partitions)
         self._stream, self._names, self._audit = stream, tuple(columns), audit
 
     def compare(self, end: datetime, existing: Sequence[Sequence[Any]], scales: Sequence[Any]) -> Difference:
         """Return the difference of the next slice, as the base class does."""
         difference = super().compare(end, existing, scales)
-        if self._audit.partitions:
-            for row in difference.rows:
-                self._audit.partitions.mark(row)
         pairs = self._pairs(existing, difference) if any(difference) else {}
         for (start, bucket_end), of_key in sorted(pairs.items()):
             for old, new in of_key:

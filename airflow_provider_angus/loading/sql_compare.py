@@ -17,6 +17,7 @@ from airflow_provider_angus.model.arguments import describe_argument
 from airflow_provider_angus.model.columns import OTHER
 from airflow_provider_angus.model.entities import KEY_COLUMNS, Row
 from airflow_provider_angus.model.intervals import Interval
+from airflow_provider_angus.model.partitions import ChangedPartitions
 
 #: The maximum number of buckets that a report names.
 MAX_NAMED = 20
@@ -76,12 +77,19 @@ class Comparison:
     :param rows: the replacing rows, ordered by ``bucket_start``; consumed one at a time.
     :param columns: the columns of the table's rows; the first three are the key.
     :param tolerance: the greatest difference between two equal values of a ``float`` column.
+    :param partitions: the collector of the rows, and of those to write. None: none.
     """
 
     def __init__(
-        self, interval: Interval, rows: Iterable[Row], columns: Mapping[str, type], tolerance: float = 0
+        self,
+        interval: Interval,
+        rows: Iterable[Row],
+        columns: Mapping[str, type],
+        tolerance: float = 0,
+        partitions: ChangedPartitions | None = None,
     ) -> None:
-        self.interval, self._rows, self._columns, self._tolerance = interval, iter(rows), columns, tolerance
+        self._rows = iter(partitions.observe(rows) if partitions else rows)
+        self.interval, self._columns, self._tolerance, self._partitions = interval, columns, tolerance, partitions
         self._next: Row | None = None
         self.changes = Changes()
         #: The number of the table's rows that were compared, and the part of the interval that they belong to.
@@ -99,11 +107,20 @@ class Comparison:
         """
         self.compared = Interval(self.interval.start, end)
         difference = Difference([], [])
-        if not existing:
+        if existing:
+            self._compare(end, existing, scales, difference)
+        else:
             # The first load.
             difference.rows.extend(self._rows_before(end))
             self.changes.added += len(difference.rows)
-            return difference
+        if self._partitions:
+            for row in difference.rows:
+                self._partitions.mark(row)
+        return difference
+
+    def _compare(
+        self, end: datetime, existing: Sequence[Sequence[Any]], scales: Sequence[Any], difference: Difference
+    ) -> None:
         by_start = defaultdict(list)
         for each in existing:
             by_start[to_utc("bucket_start", each[1])].append(each)
@@ -124,7 +141,6 @@ class Comparison:
         for found in by_start.values():
             within = self._within(found)
             self._remove(within, difference, others=len(within))
-        return difference
 
     def differing_columns(self, existing: Sequence[Any], scales: Sequence[Any], row: Row) -> Iterator[str]:
         """Yield the columns, except for the key, in which a row of the table differs from a row with its key."""
