@@ -133,7 +133,7 @@ $(AIRFLOW_2)/tested: constraints/airflow-2.11.txt $(AIRFLOW_2)/installed
 $(BENCH)/installed: constraints/airflow-3.txt pyproject.toml
 	$(if $(PYTHON_FOR_3),,$(NO_PYTHON))
 	$(PYTHON_FOR_3) -m venv --clear $(@D)
-	$(call install,$(@D),$<,[parquet$(,)sql],$(PEERS) apache-airflow-providers-sqlite)
+	$(call install,$(@D),$<,[parquet$(,)sql],$(PEERS) apache-airflow-providers-postgres apache-airflow-providers-sqlite)
 
 $(BUILD)/installed: constraints/build.txt
 	$(if $(PYTHON_FOR_3),,$(NO_PYTHON))

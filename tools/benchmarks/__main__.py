@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import sys
 
+import databases
 import fetching
 import loading
 import parsing
 import waiting
 from report import FILE, ROOT, update_tables, write_report
 
-PARTS = {"fetching": fetching, "parsing": parsing, "waiting": waiting, "loading": loading}
+PARTS = {"fetching": fetching, "parsing": parsing, "waiting": waiting, "loading": loading, "databases": databases}
 
 
 def main() -> int:

@@ -1,7 +1,6 @@
 """Load an interval or fetch a list of streams, and write the measurements: a process of ``loading.py``.
 
-The plain loops are what a user would write in a PythonOperator. They check nothing, retry nothing, and write the target
-file directly.
+The plain loops write the target file directly.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
 METRICS = ["passing_by", "interested", "stop_time", "attention_time", "gender", "category", "satisfaction"]
 
@@ -39,44 +38,20 @@ def load_sqlite(plan: dict[str, Any]) -> Callable[[], int]:
 
 def load_with_loop(plan: dict[str, Any]) -> Callable[[], int]:
     """Return a function that writes a file with a loop."""
-    import requests
-
-    def pages() -> Iterator[dict[str, Any]]:
-        login = plan["login"]
-        credentials = {"username": login["login"], "access_token": login["password"], **login["extra"]}
-        token = requests.post(f"{plan['url']}/api-token-authstream/", json=credentials, timeout=30).json()["token"]
-        with requests.Session() as session:
-            session.headers["Authorization"] = f"Bearer {token}"
-            params = {"metrics": ",".join(METRICS), "time": "by_hour"}
-            params |= {name: plan[name] for name in ("from_date", "to_date")}
-            page, pages = 0, 1
-            while page < pages:
-                page += 1
-                body = session.get(f"{plan['url']}/api/1/entities", params=params | {"page": page}, timeout=30).json()
-                pages = body["nb_of_pages"]
-                yield body["entities"]
-
-    def flatten(start: str, bucket: dict[str, Any]) -> dict[str, Any]:
-        numbers = {f"{metric}_{key}": value for metric, values in bucket.items() for key, value in values.items()}
-        return {"bucket_start": start, **numbers}
+    import plain_loop
 
     def load() -> int:
         count, table = 0, None
         with Path(plan["folder"], f"loading.{plan['target']}").open("w") as file:
-            for entities in pages():
-                for start, bucket in entities.items():
-                    # The bucket that starts at the end belongs to the next run.
-                    if start >= plan["to_date"]:
-                        continue
-                    row = flatten(start, bucket)
-                    count += 1
-                    if plan["target"] == "plain-jsonl":
-                        file.write(json.dumps(row) + "\n")
-                        continue
-                    if table is None:
-                        table = csv.DictWriter(file, list(row), extrasaction="ignore")
-                        table.writeheader()
-                    table.writerow(row)
+            for row in plain_loop.rows(plan, METRICS):
+                count += 1
+                if plan["target"] == "plain-jsonl":
+                    file.write(json.dumps(row) + "\n")
+                    continue
+                if table is None:
+                    table = csv.DictWriter(file, list(row), extrasaction="ignore")
+                    table.writeheader()
+                table.writerow(row)
         return count
 
     return load
