@@ -3,8 +3,8 @@
 ``python -m airflow_provider_angus.sandbox`` prints a connection for Airflow. In tests, use :class:`Sandbox`. It serves
 real HTTP, has a clock that you can set, simulates failures, and follows the documented API, traps included: a request
 up to midnight also returns the bucket that starts at midnight, an unaligned request returns partial buckets, empty
-buckets contain zeros, and the token URL without its final slash redirects. Each stream has the same visitors in every
-sandbox. The sandbox needs only the standard library.
+buckets contain zeros, and the token URL without its final slash redirects. Web pages of any origin may use it (CORS).
+Each stream has the same visitors in every sandbox. The sandbox needs only the standard library.
 """
 
 from __future__ import annotations

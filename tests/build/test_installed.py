@@ -65,6 +65,24 @@ def test_sdist_tests_pass_with_the_wheel(environment: Environment, source: Path)
 
 
 @first_environments
+def test_pytest_fixture_works_with_the_wheel(environment: Environment) -> None:
+    """The test file of docs/guides/testing.md, in the folders that the page describes."""
+    project = environment.folder / "project"
+    for folder, name in (("dags", "visitors_by_hour.py"), ("tests", "test_visitors_by_hour.py")):
+        (project / folder).mkdir(parents=True)
+        text = (ROOT / "docs" / "snippets" / name).read_text()
+        if environment.airflow == "2.11":
+            # The changes that the page names.
+            text = text.replace("logical_date=", "execution_date=")
+            text = text.replace("import pytest\n", "import airflow.providers.fab.auth_manager.models\nimport pytest\n")
+        (project / folder / name).write_text(text)
+    (project / "pytest.ini").write_text("[pytest]\npythonpath = dags\n")
+    environment.run("airflow", "db", "migrate")
+    with environment.with_packages("pytest"):
+        environment.run("pytest", project, AIRFLOW__CORE__DAGS_FOLDER=str(project / "dags"))
+
+
+@first_environments
 @pytest.mark.parametrize("extra", ["openlineage", "parquet", "report", "sql"])
 def test_extra_installs_and_works(environment: Environment, wheel: Path, extra: str) -> None:
     database = ["apache-airflow-providers-sqlite"] if extra == "sql" else []

@@ -12,13 +12,15 @@ from typing import TYPE_CHECKING, Any
 
 import demo
 import pages
+import pictures
 import pytest
 import requests
 import secret_search
 import ui
-from airflow_runs import AIRFLOW_3, only_airflow_2, only_airflow_3
+from airflow_versions import AIRFLOW_3, only_airflow_2, only_airflow_3
+from browser import open_browser
 from PIL import Image
-from playwright.sync_api import expect, sync_playwright
+from playwright.sync_api import expect
 from sensors import EVENING
 
 from airflow_provider_angus._provider_info import CONNECTION_FIELD_BEHAVIOUR, CONNECTION_FIELDS
@@ -29,10 +31,6 @@ if TYPE_CHECKING:
 
     from playwright.sync_api import Locator, Page
 
-CHROMIUM = "/usr/bin/chromium"
-CHROMIUM_ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
-CHROMIUM_ARGUMENTS += ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
-NOT_LOOPBACK = re.compile(r"^(https?|wss?)://(?!127\.0\.0\.1[:/])")
 HOME = Path(f"{os.environ['AIRFLOW_HOME']}-ui")
 #: The folder of the screenshots. ``make pictures`` sets it to the folder of the documentation.
 PICTURES = Path(os.environ.get("ANGUS_PICTURES", HOME / "pictures"))
@@ -70,24 +68,18 @@ def airflow_ui(angus: Sandbox) -> Iterator[pages.Airflow3 | pages.Airflow2]:
     token = requests.post(f"{angus.url}/api-token-authstream/", json=_credentials(angus), timeout=10).json()["token"]
     # The payloads of all tokens of the sandbox have this start. Other tokens do not.
     secrets = [*angus.streams.values(), WRONG_TOKEN, PROXY_PASSWORD, token.split(".")[1][:48]]
-    outside: list[str] = []
-    with ui.standalone(HOME, angus, SETTINGS, port=0) as url, sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=CHROMIUM_ARGUMENTS)
-        context = browser.new_context(
-            locale="en-US",
-            viewport={"width": 1200, "height": 1100},
-            record_har_path=har,
-            record_har_url_filter=re.compile(r"^(?!.*/(static|assets)/)"),
-        )
-        context.route(NOT_LOOPBACK, lambda route: (outside.append(route.request.url), route.abort()))
+    options: dict[str, Any] = {
+        "locale": "en-US",
+        "viewport": {"width": 1200, "height": 1100},
+        "record_har_path": har,
+        "record_har_url_filter": re.compile(r"^(?!.*/(static|assets)/)"),
+    }
+    with ui.standalone(HOME, angus, SETTINGS, port=0) as url, open_browser(**options) as context:
         context.set_default_timeout(pages.TIMEOUT)
         expect.set_options(timeout=pages.TIMEOUT)
         page = context.new_page()
         yield pages.Ui(page, url, HOME)
         page_text = page.content()
-        context.close()
-        browser.close()
-    assert outside == []
     assert secret_search.find_leaks([url], secret_search.read_requests(har)), "the search does not work"
     assert secret_search.find_leaks(secrets, [("page", page_text.encode())]) == []
     assert secret_search.find_leaks(secrets, secret_search.read_responses(har)) == []
@@ -108,6 +100,7 @@ def take_screenshot() -> Callable[..., None]:
         path = PICTURES / f"{name}.png"
         Image.open(io.BytesIO(part.screenshot(**clip))).convert("RGB").quantize(256).save(path, optimize=True)
         assert path.stat().st_size < 100_000
+        pictures.record(name, PICTURES)
 
     return save
 
@@ -228,6 +221,8 @@ def test_triggered_run_waits_until_data_appears(
     expect(airflow_ui.log(run_id, "wait_for_day")).to_contain_text("2026-11-21T00:00:00+00:00 is available.")
     expect(airflow_ui.log(run_id, "fetch_hours")).to_contain_text("Fetched 24 rows; totals: passing_by 778")
     airflow_ui.wrap_log()
+    airflow_ui.page.mouse.move(600, 800)
+    expect(airflow_ui.page.get_by_role("tooltip").filter(visible=True)).to_have_count(0)
     take_screenshot("log", airflow_ui.page, clip={"x": 308, "y": 62, "width": 892, "height": 390})
 
 
