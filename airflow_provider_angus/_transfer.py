@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager
 from itertools import chain
 from typing import TYPE_CHECKING, Any
@@ -27,6 +27,10 @@ if TYPE_CHECKING:
     from airflow_provider_angus.loading.multi_stream import MultiStreamFetch, StreamRows
 
 
+# The key of the task's state that holds the last try that emitted events of all its writes. 0: later writes have none.
+_EMITTED = "angus_partition_events_emitted_by_try"
+
+
 class Transfer(AngusEntitiesOperator):
     """An entities operator that loads its rows into a target instead of XCom."""
 
@@ -41,7 +45,24 @@ class Transfer(AngusEntitiesOperator):
         self.allow_empty = allow_empty
         self.partition_events = partition_events
         self._partitions: ChangedPartitions | None = None
+        self._repeats_events = False
+        self._before_write: Callable[[], None] = lambda: None
         self._lineage: tuple[list[str], Callable[[], OutputDataset]] | None = None
+
+    def execute(self, context: Context) -> Any:
+        """Load the rows of the run's interval, and emit its events."""
+        if self.partition_events is None:
+            return super().execute(context)
+        # The state of a task outlives its tries, also if the run is cleared.
+        state, ti = context["task_state_store"], context["ti"]
+        emitted_by: Any = state.get(_EMITTED)
+        # Airflow drops the events of a try that fails. It adds to max_tries when it clears a task.
+        first_try = ti.max_tries - (self.retries or 0) + 1
+        self._repeats_events = emitted_by is not None and not 0 < emitted_by < first_try
+        self._before_write = lambda: state.set(_EMITTED, 0)
+        result = super().execute(context)
+        state.set(_EMITTED, ti.try_number)
+        return result
 
     def get_openlineage_facets_on_complete(self, _: Any) -> OperatorLineage[Any, Any] | None:
         """Return the run's lineage, from the streams' entities to the file or table.
@@ -66,7 +87,9 @@ class Transfer(AngusEntitiesOperator):
 
     def _create_fetch(self, interval: Interval, **_: Any) -> MultiStreamFetch:
         if self.partition_events is not None:
-            self._partitions = ChangedPartitions(self.partition_events, interval, self.time, self.settle)
+            self._partitions = ChangedPartitions(
+                self.partition_events, interval, self.time, self.settle, self._before_write
+            )
         return super()._create_fetch(interval, columns=self._columns(), allow_empty=self.allow_empty)
 
     def _columns(self) -> tuple[Column, ...]:
@@ -76,8 +99,8 @@ class Transfer(AngusEntitiesOperator):
         super()._attach_asset_extra(context, extra)
         if self._partitions is None:
             return
-        if is_retry(context):
-            # An earlier try may have written rows and failed before its events.
+        if self._repeats_events:
+            self.log.info("An earlier try wrote rows and failed. All complete partitions get an event.")
             self._partitions.mark_all()
         keys = self._partitions.keys()
         found = f"{len(keys)} changed, {keys[0]} .. {keys[-1]}" if keys else "none changed"
@@ -109,13 +132,6 @@ class SqlTransfer(Transfer):
 
         self.table = table_name(self.table)
         return get_sql_hook(connection_id("sql_conn_id", self.sql_conn_id))
-
-
-def is_retry(context: Mapping[str, Any]) -> bool:
-    """Return whether an earlier try of this run failed. A run that was cleared starts with a first try."""
-    ti = context.get("ti")
-    # Airflow adds to max_tries when it clears a task.
-    return ti is not None and ti.try_number > ti.max_tries - ti.task.retries + 1
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_angus._transfer import SqlTransfer
 from airflow_provider_angus.exceptions import AngusAuditError, AngusRequestError, AngusRowError
 from airflow_provider_angus.model.arguments import check_flag, describe_argument
-from airflow_provider_angus.model.buckets import uncut_end
+from airflow_provider_angus.model.buckets import whole_buckets
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -98,7 +98,7 @@ class AngusSqlAuditOperator(SqlTransfer):
 
         hook, partitions = self._get_sql_hook(), self._partitions
         audit = Audit(self.tolerance, partitions)
-        bucket_end = uncut_end(fetch.interval, fetch.time)
+        whole = whole_buckets(fetch.interval, fetch.time)
         with AuditedTable(hook, self.table, self._columns(), audit) as table:
             table.check()
             for stream_rows in fetch:
@@ -106,7 +106,7 @@ class AngusSqlAuditOperator(SqlTransfer):
                 compare = table.replace if self.repair else table.compare
                 try:
                     with stream_rows.rows as rows:
-                        changes = compare(stream_rows.stream, fetch.interval, rows, bucket_end=bucket_end)
+                        changes = compare(stream_rows.stream, fetch.interval, rows, whole=whole)
                 except AngusRowError as error:
                     # The table may take the rows of the other streams.
                     fetch.mark_failed(stream_rows, error)
@@ -115,13 +115,16 @@ class AngusSqlAuditOperator(SqlTransfer):
                     partitions.keep()
                 found["equal"] = changes.unchanged
                 found["repaired"] = self.repair and bool(changes.added or changes.changed or changes.removed)
-                state = f"{describe_counts(found)}, {found['equal']} equal"
+                state = f"{describe_counts(found)}, {found['equal']} equal{', repaired' * found['repaired']}"
                 self.log.info("Audited stream %s in %s: %s", stream_rows.stream, table.name, state)
         for line in describe_differences(audit.differences):
             self.log.warning("Difference: %s", line)
+        total = audit.total()
+        if more := total["missing"] + total["surplus"] + total["differing"] - len(audit.differences):
+            self.log.warning("Differences: %s more", more)
         if self.repair:
             self._lineage = list(fetch.row_counts), lambda: table_output(hook, self.table, self._columns())
-        total, extra = audit.total(), self._event_extra(fetch)
+        extra = self._event_extra(fetch)
         equal = sum(each["equal"] for each in audit.streams.values())
         counts: AuditExtra = {**extra, "table": self.table, "equal": equal, **total}
         return {**counts, "streams": audit.streams, "differences": audit.differences}, counts

@@ -104,9 +104,11 @@ class AngusEntitiesOperator(EntitiesParametersMixin, BaseOperator):
         interval = self.get_interval(context)
         fetch = self._create_fetch(interval)
         if partial := partial_buckets(fetch.interval, self.time):
+            exact = [repr(time) for time in get_args(Time) if not partial_buckets(fetch.interval, time)]
             self.log.warning(
-                "The interval cuts %s, so their rows are partial. time='by_hour' or 'global' is exact.",
+                "The interval cuts %s, so their rows are partial. time=%s is exact.",
                 describe_buckets(partial, len(partial)),
+                " or ".join(exact),
             )
         result, extra = self._load(fetch)
         if fetch.failures and self.on_stream_error == "fail":

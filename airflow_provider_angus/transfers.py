@@ -12,7 +12,7 @@ from airflow_provider_angus._transfer import SqlTransfer, Transfer, chain_rows, 
 from airflow_provider_angus.exceptions import AngusRowError, AngusTargetError
 from airflow_provider_angus.loading.formats import Format, file_format, is_gzip, write_rows
 from airflow_provider_angus.model.arguments import check_flag, describe_argument, digits_as_text, is_name
-from airflow_provider_angus.model.buckets import uncut_end
+from airflow_provider_angus.model.buckets import whole_buckets
 from airflow_provider_angus.model.intervals import Interval
 from airflow_provider_angus.model.windows import check_lookback, look_back
 from airflow_provider_angus.operators import AngusEntitiesOperator
@@ -41,8 +41,9 @@ class AngusToObjectStorageOperator(Transfer):
     :param allow_empty: whether, with ``on_incomplete="warn"``, a result without rows may replace a file; otherwise it
         is an ``AngusResponseError``. The API sends hours without people as zeros, which are rows.
     :param partition_events: ``by_hour`` or ``by_day``: each asset in ``outlets`` gets one event per hour or day (UTC)
-        within the interval of which all loaded streams have all buckets. If the file is as before, there is no event.
-        These events trigger only DAGs on a ``PartitionedAssetTimetable``. Needs Airflow 3.3. None: one event per run.
+        within the interval of which all loaded streams have all buckets. If the file is as before, there is no event,
+        unless an earlier try of the run wrote it and failed. These events trigger only DAGs on a
+        ``PartitionedAssetTimetable``. Needs Airflow 3.3. None: one event per run.
     :returns: ``{"path", "stream", "from_date", "to_date", "rows", "bytes", "checksum"}``: ``stream`` is a list if
         ``angus_conn_id`` is a list, dates are ISO 8601 in UTC, half-open, the checksum is ``sha256:...`` of the file.
     :raises AngusTargetError: unknown format or store, or no bucket, permission or credentials.
@@ -89,6 +90,8 @@ class AngusToObjectStorageOperator(Transfer):
         with start(fetch) as streams:
             rows = chain_rows(streams, self._partitions)
             old = checksum(path) if self._partitions else None
+            if self._partitions:
+                self._partitions.prepare_write()
             file = write_atomically(path, lambda file: write_rows(file, rows, columns, format_, compress=compress))
         if self._partitions and old != file.checksum:
             self._partitions.mark_all()
@@ -117,6 +120,9 @@ class AngusToSqlOperator(SqlTransfer):
 
     The log and the result have the numbers of rows that were added, changed, unchanged and removed.
 
+    Snowflake does not enforce primary keys. If two tasks may load the same interval of a stream at once, limit them
+    with a pool of one slot; otherwise, a first load may insert each row twice.
+
     :param sql_conn_id: an Airflow connection to the database. An ``int`` is its digits (templated).
     :param table: ``table``, ``schema.table`` or ``database.schema.table``. A name is quoted where the database needs
         it, so its case is kept. Write a part with dots in double quotes: ``"my.schema".audience`` (templated).
@@ -129,8 +135,8 @@ class AngusToSqlOperator(SqlTransfer):
         is younger, set ``on_incomplete="warn"``. None: none.
     :param partition_events: ``by_hour`` or ``by_day``: each asset in ``outlets`` gets one event per hour or day (UTC)
         within the interval that the run changed and of which all loaded streams have all buckets. Without changes,
-        there is no event. These events trigger only DAGs on a ``PartitionedAssetTimetable``. Needs Airflow 3.3. None:
-        one event per run.
+        there is no event. If an earlier try wrote rows and failed, unchanged hours or days get one too. These events
+        trigger only DAGs on a ``PartitionedAssetTimetable``. Needs Airflow 3.3. None: one event per run.
     :returns: ``{"table", "stream", "from_date", "to_date", "rows", "added", "changed", "unchanged", "removed",
         "changed_buckets"}``: ``stream`` is a list if ``angus_conn_id`` is a list, dates are ISO 8601 in UTC, half-open,
         and include the lookback, as ``rows`` does; ``changed_buckets`` are the starts of the first 20 changed buckets.
@@ -168,13 +174,13 @@ class AngusToSqlOperator(SqlTransfer):
         from airflow_provider_angus.loading.sql_compare import Changes
 
         hook, total, partitions = self._get_sql_hook(), Changes(), self._partitions
-        bucket_end = uncut_end(fetch.interval, fetch.time)
+        whole = whole_buckets(fetch.interval, fetch.time)
         table = SqlTable(hook, self.table, self._columns(), create=self.create_table, partitions=partitions)
         with start(fetch) as streams, table:
             for stream_rows in streams:
                 try:
                     with stream_rows.rows as rows:
-                        changes = table.replace(stream_rows.stream, fetch.interval, rows, bucket_end=bucket_end)
+                        changes = table.replace(stream_rows.stream, fetch.interval, rows, whole=whole)
                 except AngusRowError as error:
                     # The table may take the rows of the other streams.
                     fetch.mark_failed(stream_rows, error)

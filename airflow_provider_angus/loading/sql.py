@@ -1,7 +1,7 @@
 """Replace the rows of an interval in a table, in one transaction, on any DB-API database.
 
 Rows that are equal are not written. DELETEs and INSERTs share a commit, unlike common-sql's ``insert_rows``, which
-commits by itself. The primary key, and a lock on PostgreSQL, MySQL and SQLite, serialize tasks.
+commits by itself. The primary key, and a lock on PostgreSQL, MySQL, SQLite and Redshift, serialize tasks.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from airflow_provider_angus.api.redaction import quote_untrusted
 from airflow_provider_angus.exceptions import AngusError, AngusRowError, AngusStorageError, AngusTargetError
 from airflow_provider_angus.loading.sql_compare import Changes, Comparison, Difference, slices
 from airflow_provider_angus.loading.sql_ddl import column_types, create_table_statement
-from airflow_provider_angus.loading.sql_dialects import begin_transactions, find_dialect
-from airflow_provider_angus.loading.sql_errors import VALUE_ERRORS, classify, is_driver_error
+from airflow_provider_angus.loading.sql_dialects import begin_transactions, find_dialect, unsafe_engine
+from airflow_provider_angus.loading.sql_errors import VALUE_ERRORS, classify, describe_error, is_driver_error
 from airflow_provider_angus.loading.sql_names import check_table, quote_table
 from airflow_provider_angus.loading.storage_errors import classify_store
 from airflow_provider_angus.model.columns import OTHER, Column
@@ -45,7 +45,7 @@ class SqlTable:
     :param table: as :func:`check_table` accepts it.
     :param create: whether to create the table if it does not exist.
     :param partitions: the collector of the rows, and of those that are written. None: none.
-    :raises AngusTargetError: the name is invalid, or the database has no transactions.
+    :raises AngusTargetError: the name is invalid, or the database cannot be loaded.
     """
 
     def __init__(
@@ -94,14 +94,14 @@ class SqlTable:
                 self._roll_back()
 
     def replace(
-        self, stream: str, interval: Interval, rows: Iterable[Row], *, bucket_end: datetime | None = None
+        self, stream: str, interval: Interval, rows: Iterable[Row], *, whole: Interval | None = None
     ) -> Changes:
         """Replace the rows of a stream's interval in one transaction. Rows that are equal are not written.
 
         :param stream: the client ID.
         :param rows: as ``normalize_row`` returns them, ordered by ``bucket_start``; consumed one at a time.
-        :param bucket_end: the end of the bucket that the interval's end cuts. The table may have a row of the whole
-            bucket, which stays. None: the interval's end.
+        :param whole: the buckets that the interval overlaps. If the table has a row of a whole bucket that the interval
+            cuts, this row stays. None: the interval cuts no bucket.
         :returns: the numbers of rows that were added, changed, unchanged and removed.
         :raises AngusTargetError: the table or a column of it does not exist, or a retry cannot help.
         :raises AngusRowError: the table cannot take a row of this stream; it may take other streams.
@@ -112,7 +112,7 @@ class SqlTable:
             comparison = self._comparison(stream, interval, rows)
             self._begin()
             try:
-                self._insert(stream, self._delete_stale(stream, comparison, bucket_end or interval.end))
+                self._insert(stream, self._delete_stale(stream, comparison, whole or interval))
                 with self._translate_row_error(stream):
                     # Deferred constraints are checked now.
                     (self._cursor if self._cursor_is_connection else self._connection).commit()
@@ -128,10 +128,10 @@ class SqlTable:
     def _comparison(self, stream: str, interval: Interval, rows: Iterable[Row]) -> Comparison:  # noqa: ARG002 (a subclass uses it)
         return Comparison(interval, rows, self._present, partitions=self._partitions)
 
-    def _delete_stale(self, stream: str, comparison: Comparison, bucket_end: datetime) -> Iterator[Row]:
+    def _delete_stale(self, stream: str, comparison: Comparison, whole: Interval) -> Iterator[Row]:
         """Delete the rows that differ, slice by slice, and yield the rows to insert."""
         for part in slices(comparison.interval):
-            stale, rows = self._compare(stream, comparison, part, bucket_end)
+            stale, rows = self._compare(stream, comparison, part, whole)
             if not self._dialect.lock and not self._dialect.begin:
                 # Another writer may have inserted these rows since the SELECT.
                 stale += [self._dialect.adapt(datetime, row["bucket_start"]) for row in rows]
@@ -139,9 +139,10 @@ class SqlTable:
                 self._delete(stream, stale, comparison.interval.end)
             yield from rows
 
-    def _compare(self, stream: str, comparison: Comparison, part: Interval, bucket_end: datetime) -> Difference:
+    def _compare(self, stream: str, comparison: Comparison, part: Interval, whole: Interval) -> Difference:
+        start = whole.start if part.start == comparison.interval.start else part.start
         with self._translate_row_error(stream):
-            existing = self._select(", ".join(self._present), stream, part, bucket_end)
+            existing = self._select(", ".join(self._present), stream, Interval(start, part.end), whole.end)
             scales = [description[5] for description in self._cursor.description]
         return comparison.compare(part.end, existing, scales)
 
@@ -177,7 +178,8 @@ class SqlTable:
         # GET_LOCK returns 0 after a time-out.
         if write and self._dialect.lock and self._select_lock(self._dialect.lock) == 0:
             raise AngusStorageError(f"Table {self.name} is locked by another task. Existing rows are unchanged.")
-        for statement in filter(None, (write and self._dialect.begin, self._dialect.set_utc)):
+        begin = self._dialect.begin.format(self.name) if write and self._dialect.begin else None
+        for statement in filter(None, (begin, self._dialect.set_utc)):
             self._cursor.execute(statement)
 
     def _unlock(self) -> None:
@@ -188,7 +190,7 @@ class SqlTable:
         ((value,),) = self._fetch(statement.format(self._hook.placeholder), [self._lock])
         return value
 
-    def _fetch(self, statement: str, parameters: list[object]) -> list[Sequence[Any]]:
+    def _fetch(self, statement: str, parameters: Sequence[object]) -> list[Sequence[Any]]:
         self._cursor.execute(statement, parameters)
         return [tuple(row.values()) if isinstance(row, dict) else row for row in self._cursor.fetchall()]
 
@@ -224,7 +226,16 @@ class SqlTable:
             raise AngusTargetError(
                 f"Table {self.name} has no column {', '.join(missing)}; it has {', '.join(existing)}."
             )
+        self._check_engine()
         return {name: kind for name, kind in self._columns if name in existing}
+
+    def _check_engine(self) -> None:
+        if self._dialect.find_unsafe:
+            statement = self._dialect.find_unsafe.format(*[self._hook.placeholder] * 2)
+            found = self._fetch(statement, [None, *map(str, check_table(self._table))][-2:])
+            self._roll_back()
+            if found:
+                raise unsafe_engine(self.name, *found[0])
 
     def _existing_columns(self) -> list[str]:
         try:
@@ -237,8 +248,8 @@ class SqlTable:
             if not is_driver_error(error, "ProgrammingError") and "no such table" not in str(error):
                 raise
             raise AngusTargetError(
-                f"Table {self.name} does not exist or is not readable. Create it or set create_table=True. "
-                f"({_message(error)})"
+                f"Table {self.name} does not exist or is not readable. Create it, or set create_table=True of "
+                f"AngusToSqlOperator. ({describe_error(error)})"
             ) from error
         finally:
             self._roll_back()
@@ -272,7 +283,7 @@ class SqlTable:
                 raise
             raise kind(
                 f"Table {self.name} of connection {self._hook.get_conn_id()!r} could not be written: "
-                f"{_message(error)}. Existing rows are unchanged."
+                f"{describe_error(error)}. Existing rows are unchanged."
             ) from error
 
     @contextmanager
@@ -285,9 +296,5 @@ class SqlTable:
                 raise
             raise AngusRowError(
                 f"Table {self.name} of connection {self._hook.get_conn_id()!r} cannot take the rows of stream "
-                f"{stream!r}: {_message(error)}. Existing rows are unchanged."
+                f"{stream!r}: {describe_error(error)}. Existing rows are unchanged."
             ) from error
-
-
-def _message(error: Exception) -> str:
-    return quote_untrusted(str(error)).rstrip(".") or type(error).__name__

@@ -176,7 +176,7 @@ class AuditedTable(SqlTable):
     """A table whose comparisons fill an audit.
 
     :param table: as ``check_table`` accepts it.
-    :raises AngusTargetError: the name is invalid, or the database has no transactions.
+    :raises AngusTargetError: the name is invalid, or the database cannot be loaded.
     """
 
     def __init__(self, hook: DbApiHook, table: str, columns: tuple[Column, ...], audit: Audit) -> None:
@@ -192,17 +192,17 @@ class AuditedTable(SqlTable):
         with self._translate_error():
             self._present = self._check_columns()
 
-    def compare(self, stream: str, interval: Interval, rows: Iterable[Row], *, bucket_end: datetime) -> Changes:
+    def compare(self, stream: str, interval: Interval, rows: Iterable[Row], *, whole: Interval) -> Changes:
         """Return the changes that :meth:`replace` would make. It takes no lock and writes nothing.
 
-        :param bucket_end: as :meth:`replace` accepts it.
+        :param whole: as :meth:`replace` accepts it.
         """
         with self._translate_error():
             comparison = self._comparison(stream, interval, rows)
             self._begin(write=False)
             try:
                 for part in slices(interval):
-                    self._compare(stream, comparison, part, bucket_end)
+                    self._compare(stream, comparison, part, whole)
             finally:
                 with suppress(Exception):
                     self._roll_back()

@@ -70,6 +70,14 @@ class Difference(NamedTuple):
     rows: list[Row]
 
 
+class _Stored(NamedTuple):
+    """A row of the table, and its bucket (UTC)."""
+
+    start: datetime
+    end: datetime
+    values: Sequence[Any]
+
+
 class Comparison:
     """Compares one stream's rows of an interval, slice by slice, and counts the changes.
 
@@ -98,11 +106,12 @@ class Comparison:
     def compare(self, end: datetime, existing: Sequence[Sequence[Any]], scales: Sequence[Any]) -> Difference:
         """Return the difference between the table's rows of the next slice and the rows that replace them.
 
-        A row of the table that ends after the interval contains the replacing row with its start, which the interval
-        cuts. It stays, so that no part of the bucket is counted twice.
+        A row of the table that contains a replacing row, which the interval cuts, stays, so that no part of the bucket
+        is counted twice.
 
         :param end: the end of the slice.
-        :param existing: the table's rows that start in the slice, in any order.
+        :param existing: the table's rows that start in the slice or, before the first slice, in the bucket that the
+            interval's start cuts, in any order.
         :param scales: the digits after the decimal point of each column, or None.
         """
         self.compared = Interval(self.interval.start, end)
@@ -122,16 +131,19 @@ class Comparison:
         self, end: datetime, existing: Sequence[Sequence[Any]], scales: Sequence[Any], difference: Difference
     ) -> None:
         by_start = defaultdict(list)
-        for each in existing:
-            by_start[to_utc("bucket_start", each[1])].append(each)
+        for values in existing:
+            stored = _Stored(to_utc("bucket_start", values[1]), to_utc("bucket_end", values[2]), values)
+            # A row that starts before the interval may contain the first replacing row.
+            by_start[max(stored.start, self.interval.start)].append(stored)
         for row in self._rows_before(end):
+            row_end = datetime.fromisoformat(row["bucket_end"])
             found = by_start.pop(datetime.fromisoformat(row["bucket_start"]), [])
             within = self._within(found)
-            same_key = [each for each in within if to_utc("bucket_end", each[2]).isoformat() == row["bucket_end"]]
-            if len(found) > len(within):
+            same_key = [stored for stored in within if stored.end == row_end]
+            if len(found) > len(within) and any(stored.end >= row_end for stored in found if stored not in within):
                 self.changes.unchanged += 1
                 same_key = []
-            elif len(within) == len(same_key) == 1 and not any(self.differing_columns(within[0], scales, row)):
+            elif len(within) == len(same_key) == 1 and not any(self.differing_columns(within[0].values, scales, row)):
                 self.changes.unchanged += 1
                 continue
             else:
@@ -160,13 +172,14 @@ class Comparison:
                 return
             yield row
 
-    def _within(self, found: Iterable[Sequence[Any]]) -> list[Sequence[Any]]:
-        within = [each for each in found if to_utc("bucket_end", each[2]) <= self.interval.end]
+    def _within(self, found: Iterable[_Stored]) -> list[_Stored]:
+        start, end = self.interval
+        within = [stored for stored in found if start <= stored.start and stored.end <= end]
         self.found += len(within)
         return within
 
-    def _remove(self, rows: list[Sequence[Any]], difference: Difference, *, others: int) -> None:
-        difference.stale_starts.extend(row[1] for row in rows)
+    def _remove(self, rows: list[_Stored], difference: Difference, *, others: int) -> None:
+        difference.stale_starts.extend(stored.values[1] for stored in rows)
         self.changes.removed += others
 
     def _count(self, row: Row, *, is_changed: bool) -> None:

@@ -19,7 +19,9 @@ class SqlDialect(NamedTuple):
     ``adapt_timestamp`` turns a UTC datetime into a parameter. After ``set_utc``, columns without a time zone hold UTC.
     ``lock`` serializes writers of one table until ``unlock`` or, if that is None, until the end of the transaction.
     Both take the name of the lock as their parameter; ``{}`` is the placeholder. ``begin`` starts a transaction that
-    excludes other writers. Without it, the first statement that writes starts a transaction.
+    excludes other writers; ``{}`` is the table. Without it, the first statement that writes starts a transaction.
+    ``find_unsafe`` returns the table's storage engine if it has no transactions. Its parameters are the schema, which
+    may be null, and the table.
     """
 
     adapt_timestamp: Callable[[datetime], object] = lambda moment: moment
@@ -27,6 +29,7 @@ class SqlDialect(NamedTuple):
     lock: str | None = None
     unlock: str | None = None
     begin: str | None = None
+    find_unsafe: str | None = None
 
     def adapt(self, kind: type, value: Any) -> object:
         """Return a value of a row as a parameter for a column of this Python type."""
@@ -44,12 +47,18 @@ DIALECTS = {
         lock="SELECT pg_advisory_xact_lock(hashtext({}))",
     ),
     "duckdb": SqlDialect(set_utc="SET TimeZone = 'UTC'"),
+    # Redshift does not enforce primary keys and has no advisory locks.
+    "redshift": SqlDialect(begin="LOCK TABLE {}"),
     # Without the lock, gap locks let the first loads of two streams block each other.
     "mysql": SqlDialect(
         adapt_timestamp=lambda moment: moment.replace(tzinfo=None),
         set_utc="SET time_zone = '+00:00'",
         lock="SELECT GET_LOCK({}, 300)",  # seconds
         unlock="SELECT RELEASE_LOCK({})",
+        find_unsafe=(
+            "SELECT engine FROM information_schema.tables JOIN information_schema.engines USING (engine) "
+            "WHERE transactions <> 'YES' AND table_schema = COALESCE({}, DATABASE()) AND table_name = {}"
+        ),
     ),
 }
 
@@ -59,14 +68,22 @@ WITHOUT_TRANSACTIONS = {
     *("hiveserver2", "impala", "kylin", "pinot", "presto", "trino"),
 }
 
+_WAY_OUT = "Write files with AngusToObjectStorageOperator, and load these into the database."
+
 
 def find_dialect(hook: DbApiHook) -> SqlDialect:
     """Return the dialect of a database. It does not open a connection.
 
-    :raises AngusTargetError: the database has no transactions.
+    :raises AngusTargetError: the database cannot be loaded.
     """
     if hook.conn_type in WITHOUT_TRANSACTIONS:
         raise _no_transactions(hook)
+    if hook.conn_type == "oracle":
+        # Its driver needs named parameters, and a server before version 23 an INSERT for each row.
+        raise AngusTargetError(
+            f"Connection {hook.get_conn_id()!r}: expected a database whose driver accepts the placeholders %s or ?, "
+            f"got oracle. {_WAY_OUT}"
+        )
     return DIALECTS.get(hook.conn_type, SqlDialect())
 
 
@@ -81,9 +98,16 @@ def begin_transactions(hook: DbApiHook, connection: Any) -> None:
             raise _no_transactions(hook)
 
 
+def unsafe_engine(table: str, engine: str) -> AngusTargetError:
+    """Return the error for a table whose storage engine has no transactions."""
+    return AngusTargetError(
+        f"Table {table}: expected a storage engine with transactions, got {engine}. A failed task would leave an "
+        f"interval without rows. Run ALTER TABLE {table} ENGINE=InnoDB."
+    )
+
+
 def _no_transactions(hook: DbApiHook) -> AngusTargetError:
     return AngusTargetError(
         f"Connection {hook.get_conn_id()!r}: expected a database with transactions, got {hook.conn_type}, which "
-        "commits each statement. A failed task would leave an interval without rows. Write files with "
-        "AngusToObjectStorageOperator, and load these into the database."
+        f"commits each statement. A failed task would leave an interval without rows. {_WAY_OUT}"
     )

@@ -10,6 +10,7 @@ import re
 import sqlite3
 from typing import Any
 
+from airflow_provider_angus.api.redaction import quote_untrusted
 from airflow_provider_angus.exceptions import AngusError, AngusRowError, AngusStorageError, AngusTargetError
 
 ErrorClass = type[AngusError]
@@ -87,6 +88,11 @@ def classify(error: Exception, conn_type: str, *, rows: bool = False) -> ErrorCl
 def is_driver_error(error: BaseException | None, name: str = "Error") -> bool:
     """Return whether the error has this class of PEP 249."""
     return name in {kind.__name__ for kind in type(error).__mro__}
+
+
+def describe_error(error: Exception) -> str:
+    """Return the message of a driver's error, or its class if it has none, as a part of a sentence."""
+    return quote_untrusted(str(error)).rstrip(".") or type(error).__name__
 
 
 def _by_code(error: Exception, conn_type: str) -> ErrorClass | None:

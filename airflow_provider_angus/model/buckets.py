@@ -62,10 +62,10 @@ def bucket_at(moment: datetime, time: str) -> Interval:
         raise AngusIntervalError(f"The bucket that starts at {start.isoformat()} ends after the year 9999.") from error
 
 
-def uncut_end(interval: Interval, time: Time) -> datetime:
-    """Return the end of the interval's last bucket: the interval's end, or later if the interval cuts the bucket."""
-    floor, length = _floor(interval.end, time), BUCKET_LENGTHS[time]
-    return interval.end if length is None or floor == interval.end else floor + length
+def whole_buckets(interval: Interval, time: Time) -> Interval:
+    """Return the interval of all buckets that overlap an interval: longer if an edge of the interval cuts a bucket."""
+    first, last, length = _floor(interval.start, time), _floor(interval.end, time), BUCKET_LENGTHS[time]
+    return Interval(first, interval.end if length is None or last == interval.end else last + length)
 
 
 def partial_buckets(interval: Interval, time: Time) -> list[datetime]:

@@ -36,8 +36,10 @@ class Interval(NamedTuple):
 
 
 def explicit_interval(from_date: DateLike, to_date: DateLike) -> Interval:
-    """Return the interval between two given dates, as :func:`read_date` accepts them.
+    """Return the interval between two given dates.
 
+    :param from_date: start, inclusive: ISO 8601 text, date, datetime or pendulum DateTime; without an offset it is UTC.
+    :param to_date: end, exclusive: the same types as ``from_date``.
     :raises AngusIntervalError: a date cannot be read, or ``to_date`` is not after ``from_date``.
     """
     start, end = (read_date(name, value, _FIX) for name, value in (("from_date", from_date), ("to_date", to_date)))
@@ -72,8 +74,9 @@ def run_interval(
 
     1. ``from_date`` and ``to_date``, if given.
     2. The run's data interval, if it has one that is not empty.
-    3. With ``interval``: ``[partition_date, partition_date + interval)`` for a partitioned run, otherwise
-       ``[end - interval, end)`` with the end of the (empty) data interval, the logical date or ``run_after``.
+    3. With ``interval``: ``[partition_date, partition_date + interval)`` for a partitioned run, which must have a
+       partition date, otherwise ``[end - interval, end)`` with the end of the (empty) data interval, the logical date
+       or ``run_after``.
 
     :param context: Airflow's task context. Any of these keys may be missing: ``data_interval_start``,
         ``data_interval_end``, ``logical_date``, ``partition_date``, ``dag_run``, ``dag``, ``run_id``.
@@ -89,15 +92,19 @@ def run_interval(
     if start is not None and end is not None and start < end:
         return Interval(read_date("data_interval_start", start), read_date("data_interval_end", end))
     partition_date = context.get("partition_date")
-    run_after = getattr(context.get("dag_run"), "run_after", None)
-    anchor = end or context.get("logical_date") or run_after
+    dag_run = context.get("dag_run")
+    partition_key = getattr(dag_run, "partition_key", None)
+    anchor = end or context.get("logical_date") or getattr(dag_run, "run_after", None)
     if interval is not None and partition_date is not None:
         return _shifted(partition_date, interval, +1, timezone)
-    if interval is not None and anchor is not None:
+    if interval is not None and anchor is not None and partition_key is None:
         return _shifted(anchor, interval, -1, timezone)
     found = "no data interval" if start is None else f"an empty data interval ({start} .. {end})"
     if partition_date is not None:
         found = f"a partition date ({partition_date}) and no data interval"
+    elif partition_key is not None:
+        # The run may load any partition, whenever it runs. Airflow 3.2 does not pass the date to tasks.
+        found = f"a partition key ({partition_key!r}), no partition date and no data interval"
     dag_id = getattr(context.get("dag"), "dag_id", "?")
     raise AngusIntervalError(
         f"DAG run {context.get('run_id', '?')!r} of {dag_id!r} has {found}, so the rows to fetch cannot be determined. "

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Literal, get_args
 
@@ -46,10 +46,18 @@ class ChangedPartitions:
     :param interval: the interval of the load.
     :param time: the buckets of the load.
     :param settle: the time after a partition's end in which its data may still change.
+    :param before_write: called before the first row is written.
     :raises AngusRequestError: the interval has more than :data:`MAX_PARTITIONS` partitions.
     """
 
-    def __init__(self, partition_events: PartitionEvents, interval: Interval, time: Time, settle: timedelta) -> None:
+    def __init__(
+        self,
+        partition_events: PartitionEvents,
+        interval: Interval,
+        time: Time,
+        settle: timedelta,
+        before_write: Callable[[], None] = lambda: None,
+    ) -> None:
         check_partition_events(partition_events, time)
         if (count := count_buckets(interval, partition_events)) > MAX_PARTITIONS:
             raise AngusRequestError(
@@ -57,6 +65,7 @@ class ChangedPartitions:
                 f"got {count}. Load a shorter interval, or use by_day."
             )
         self._length, self._interval, self._settle = partition_events, interval, settle
+        self._before_write: Callable[[], None] | None = before_write
         # Later data is not in the responses.
         self._now = datetime.now(UTC)
         self._buckets = (BUCKET_LENGTHS[partition_events] or timedelta(0)) // (BUCKET_LENGTHS[time] or timedelta(1))
@@ -77,8 +86,15 @@ class ChangedPartitions:
             yield row
 
     def mark(self, row: Row) -> None:
-        """Record that a row of the stream was added or changed."""
+        """Record that a row of the stream is to be added or changed."""
+        self.prepare_write()
         self._marked.add(self._key(row))
+
+    def prepare_write(self) -> None:
+        """Call ``before_write``, unless it has been called."""
+        if self._before_write:
+            self._before_write()
+            self._before_write = None
 
     def keep(self) -> None:
         """Record that the observed stream is loaded. Without this call, the stream does not count."""

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from airflow_runs import AIRFLOW_3
+from airflow_versions import AIRFLOW_3
 from echo_server import SUCCESSFUL, TRIGGERER, EchoServer, search_secrets
 from live_airflow import LiveAirflow
 

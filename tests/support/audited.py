@@ -11,7 +11,6 @@ from airflow_provider_angus.loading.sql_audit import Audit, AuditedTable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from datetime import datetime
 
     from airflow.providers.common.sql.hooks.sql import DbApiHook
     from databases import Database
@@ -35,13 +34,13 @@ def compare(
     columns: tuple[Column, ...] = COLUMNS,
     tolerance: float = 0,
     hook: DbApiHook | None = None,
-    bucket_end: datetime | None = None,
+    whole: Interval | None = None,
 ) -> Audit:
     """Compare the rows of the stream ``camera`` with a table."""
     audit = Audit(tolerance)
     with AuditedTable(hook or database.hook, database.table, columns, audit) as table:
         table.check()
         found = audit.start("camera")
-        changes = table.compare("camera", interval, rows, bucket_end=bucket_end or interval.end)
+        changes = table.compare("camera", interval, rows, whole=whole or interval)
         found["equal"] = changes.unchanged
     return audit

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from airflow.providers.common.compat.sdk import Asset
-from airflow_runs import extras_of, only_airflow_3_3, partition_keys_of
+from airflow_runs import extras_of, partition_keys_of
+from airflow_versions import only_airflow_3_3
 from audited import audit
 from changing_angus import set_passing_by
 from transfers import DAILY, ONE_RETRY, add_undocumented_key, load, set_wrong_password, to_table, without_rows
@@ -43,7 +44,9 @@ def counts(report: dict[str, Any]) -> tuple[int, ...]:
 
 def damage(database: databases.Database) -> None:
     """Delete an hour of each stream, and change two."""
-    name, hours = database.table, "bucket_start = '2026-11-20T{}:00:00+00:00'"
+    # MySQL's DATETIME has no offset.
+    offset = "" if database.kind == "mysql" else "+00:00"
+    name, hours = database.table, f"bucket_start = '2026-11-20T{{}}:00:00{offset}'"
     database.run(f"DELETE FROM {name} WHERE {hours.format('07')}")  # noqa: S608 (test data)
     database.run(f"UPDATE {name} SET passing_by = -1 WHERE {hours.format('08')} OR {hours.format('09')}")  # noqa: S608 (test data)
 

@@ -6,10 +6,10 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from airflow_versions import only_airflow_3_3
 from sensors import EVENING, NEXT_DAY, at_request
 from transfers import DAILY, ONE_RETRY, fetch, load, to_file, to_table
 
-from airflow_provider_angus._compat import HAS_RETRY_POLICIES
 from airflow_provider_angus.exceptions import AngusIncompleteError, AngusResponseError
 from airflow_provider_angus.retry_policy import AngusRetryPolicy
 
@@ -171,7 +171,7 @@ def test_incomplete_streams_of_list_all_fail(run: Callable[..., Outcome], sandbo
     assert str(error).startswith("3 of 3 streams failed:\n- shop_")
 
 
-@pytest.mark.skipif(not HAS_RETRY_POLICIES, reason="This Airflow version has no retry policies")
+@only_airflow_3_3
 def test_unsettled_interval_is_retried_when_it_has_settled(airflow: Airflow) -> None:
     """The policy of the test notes the delay and shortens it. The task's own ``retry_delay`` is a minute."""
     from airflow.sdk import RetryDecision

@@ -7,8 +7,9 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from airflow.providers.common.compat.sdk import Asset
-from airflow_runs import extras_of, only_airflow_3_3, partition_keys_of
+from airflow.providers.common.compat.sdk import DAG, Asset
+from airflow_runs import extras_of, partition_keys_of
+from airflow_versions import only_airflow_3_3
 from changing_angus import set_passing_by
 from transfers import DAILY, ONE_RETRY, load, set_wrong_password, to_file, to_table
 
@@ -138,6 +139,41 @@ def test_partition_events_of_retry_name_hours_of_failed_try(emitting: Emitting, 
     arguments = {"task_id": "load", "metrics": "passing_by", "time": "by_hour"} | load_hours | ONE_RETRY
     assert emitting.keys(FailsAfterItsCommit, **arguments) == HOURS
     assert (emitting.outcome.tries, emitting.outcome.returned["unchanged"]) == (2, 24)
+
+
+def test_partition_events_of_retry_after_a_try_without_writes_are_none(
+    emitting: Emitting, sandbox: Sandbox, sqlite: databases.Database
+) -> None:
+    assert emitting.keys(to_table, sqlite) == HOURS
+    sandbox.change_next(set_passing_by(d20h07=None), on="entities")
+    assert emitting.keys(to_table, sqlite, **ONE_RETRY) == []
+    assert (emitting.outcome.state, emitting.outcome.tries) == ("success", 2)
+
+
+class FailsBeforeItsEvents(AngusToSqlOperator):
+    """A transfer whose first try fails after it loaded the rows and before it ends."""
+
+    def _attach_asset_extra(self, context: Any, extra: Any) -> None:
+        if context["ti"].try_number == 1:
+            raise ConnectionError
+        super()._attach_asset_extra(context, extra)
+
+
+def test_partition_events_of_cleared_run_name_hours_of_failed_try(
+    emitting: Emitting, sqlite: databases.Database
+) -> None:
+    """The task has no retries. If the run is cleared again, it has nothing to tell."""
+    load_hours = {"sql_conn_id": sqlite.conn_id, "table": sqlite.table, "create_table": True}
+    events = {"partition_events": "by_hour", "outlets": [emitting.asset]}
+    day = {"logical_date": datetime(2026, 11, 21, tzinfo=UTC)}
+    with DAG(dag_id=f"test_{uuid.uuid4().hex}", schedule=DAILY, start_date=datetime(2026, 1, 1, tzinfo=UTC)) as dag:
+        FailsBeforeItsEvents(task_id="load", metrics="passing_by", time="by_hour", **load_hours, **events)
+    assert emitting.airflow.run_dag(dag, **day)["load"].state == "failed"
+    assert (sqlite.count(), partition_keys_of(emitting.asset)) == (24, [])
+    for tries in (2, 3):
+        outcome = emitting.airflow.run_again(dag, **day)["load"]
+        assert (outcome.state, outcome.tries, outcome.returned["unchanged"]) == ("success", tries, 24)
+        assert partition_keys_of(emitting.asset) == HOURS
 
 
 @pytest.mark.parametrize("ending", ["jsonl", "csv.gz", "parquet"])

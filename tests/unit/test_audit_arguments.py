@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from airflow.providers.common.compat.sdk import Asset
-from airflow_runs import only_airflow_3_3
+from airflow_versions import only_airflow_3_3
 from any_arguments import result_or_refusal
 from audited import audit
 from hypothesis import HealthCheck, given, settings

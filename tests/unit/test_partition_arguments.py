@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from airflow.providers.common.compat.sdk import Asset
-from airflow_runs import only_airflow_2, only_airflow_3_3
+from airflow_versions import only_airflow_2, only_airflow_3_3
 
 from airflow_provider_angus.exceptions import AngusRequestError
 from airflow_provider_angus.transfers import AngusToObjectStorageOperator, AngusToSqlOperator

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from airflow.providers.common.sql.hooks.sql import DbApiHook
+
     from airflow_provider_angus.model.entities import Row
 
 
@@ -38,7 +40,7 @@ def mysql(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Database]
 
 #: Counts the connections that wait for a lock of SqlTable.
 WAITING = {
-    "postgres": "SELECT COUNT(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND wait_event = 'advisory'",
+    "postgres": "SELECT COUNT(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'",
     "mysql": "SELECT COUNT(*) FROM information_schema.processlist WHERE state = 'User lock'",
 }
 
@@ -81,6 +83,25 @@ def test_sql_concurrent_loads_of_one_interval_do_not_duplicate(server: Database)
     server.run(f"ALTER TABLE {server.table} DROP {key}")
     assert replace_concurrently(server, "camera", "camera") == []
     assert server.count() == 3
+
+
+class RedshiftDatabase(Database):
+    """A PostgreSQL that is treated as Redshift, which has the same LOCK statement and ignores primary keys."""
+
+    @property
+    def hook(self) -> DbApiHook:
+        hook = super().hook
+        hook.conn_type = "redshift"
+        return hook
+
+
+def test_sql_concurrent_first_loads_on_redshift_do_not_duplicate(postgres: Database) -> None:
+    postgres.run(
+        f"CREATE TABLE {postgres.table} (stream TEXT, bucket_start TIMESTAMPTZ, bucket_end TIMESTAMPTZ, passing_by INT)"
+    )
+    redshift = RedshiftDatabase(postgres.kind, postgres.conn_id, postgres.table)
+    assert replace_concurrently(redshift, "camera", "camera") == []
+    assert postgres.count() == 3
 
 
 def test_sql_concurrent_first_loads_of_two_streams_succeed(server: Database) -> None:
@@ -186,6 +207,23 @@ def test_sql_other_cursor_classes_work(server: Database, cursor: str, monkeypatc
 
 
 # Errors of databases
+
+
+@pytest.mark.parametrize("engine", ["MyISAM", "MEMORY"])
+def test_sql_mysql_engine_without_transactions_is_refused(mysql: Database, engine: str) -> None:
+    mysql.run(
+        f"CREATE TABLE {mysql.table} (stream VARCHAR(40), bucket_start DATETIME, bucket_end DATETIME, passing_by INT) "
+        f"ENGINE={engine}"
+    )
+    table, schema = mysql.table, mysql.run("SELECT DATABASE()")[0][0]
+    for mysql.table in (table, f"{schema}.{table}", f'"{schema}"."{table}"'):
+        with pytest.raises(AngusTargetError, match=f"expected a storage engine with transactions, got {engine}."):
+            replace(mysql, rows())
+    mysql.table = table
+    assert mysql.count() == 0
+    mysql.run(f"ALTER TABLE {table} ENGINE=InnoDB")
+    replace(mysql, rows())
+    assert mysql.count() == 3
 
 
 def test_sql_programming_error_is_not_retryable(server: Database) -> None:

@@ -129,17 +129,19 @@ def test_audit_of_a_row_twice_is_surplus(sqlite: Database) -> None:
     assert (audit.streams["camera"]["surplus"], audit.streams["camera"]["equal"]) == (1, 2)
 
 
-def test_audit_of_the_whole_bucket_is_equal(database: Database) -> None:
-    """The interval cuts the last bucket, of which the table has the whole."""
+def test_audit_of_whole_buckets_is_equal(database: Database) -> None:
+    """The interval cuts the first and the last bucket, of which the table has the whole."""
     replace(database, rows())
-    cut = Interval(HOURS.start, HOURS.end - timedelta(minutes=30))
-    part = [*rows()[:2], rows()[2] | {"bucket_end": cut.end.isoformat(), "passing_by": 3}]
-    assert counts(compare(database, part, interval=cut, bucket_end=HOURS.end)) == (0, 0, 0, 3)
+    half = timedelta(minutes=30)
+    cut, parts = Interval(HOURS.start + half, HOURS.end - half), rows()
+    parts[0] |= {"bucket_start": cut.start.isoformat(), "passing_by": 3}
+    parts[2] |= {"bucket_end": cut.end.isoformat(), "passing_by": 3}
+    assert counts(compare(database, parts, interval=cut, whole=HOURS)) == (0, 0, 0, 3)
     # A row of the part, beside that of the whole bucket, would be counted twice.
-    assert replace(database, part, interval=cut).added == 1
-    audit = compare(database, part, interval=cut, bucket_end=HOURS.end)
-    assert counts(audit) == (0, 1, 0, 3)
-    assert [each["bucket_end"] for each in audit.differences] == [cut.end.isoformat()]
+    assert replace(database, parts, interval=cut).added == 2
+    audit = compare(database, parts, interval=cut, whole=HOURS)
+    assert counts(audit) == (0, 2, 0, 3)
+    assert [each["bucket_start"] for each in audit.differences] == [cut.start.isoformat(), rows()[2]["bucket_start"]]
 
 
 def test_audit_memory_and_report_do_not_grow_with_the_interval(sqlite: Database) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from contextlib import closing
 from datetime import timedelta
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 
     from airflow_provider_angus.model.entities import Row
 
+#: DuckDB compares timestamps of seconds with instants since version 2.
+SECONDS = "TIMESTAMP_S" if version("duckdb") >= "2" else "TIMESTAMP"
 SMILES = {"satisfaction_smiles": 3, "satisfaction_é": [1.5, None, "a"]}
 
 
@@ -62,7 +65,7 @@ def test_sql_equal_rows_keep_additional_columns(database: Database) -> None:
         ("postgres", "VARCHAR(40), TIMESTAMP, TIMESTAMPTZ, DOUBLE PRECISION, NUMERIC(6,1), REAL, JSONB"),
         ("mysql", "VARCHAR(40), DATETIME, TIMESTAMP NULL, INTEGER, DOUBLE, DECIMAL(6,2), LONGTEXT"),
         ("mysql", "TEXT, DATETIME(6), DATETIME(3), DECIMAL(20), DOUBLE, DECIMAL(6,1), JSON"),
-        ("duckdb", "VARCHAR, TIMESTAMP, TIMESTAMP_S, HUGEINT, FLOAT, DOUBLE, VARCHAR"),
+        ("duckdb", f"VARCHAR, TIMESTAMP, {SECONDS}, HUGEINT, FLOAT, DOUBLE, VARCHAR"),
         ("duckdb", "VARCHAR, TIMESTAMPTZ, TIMESTAMPTZ, DECIMAL(18), DOUBLE, FLOAT, JSON"),
         ("sqlite", "VARCHAR(40), TIMESTAMP, DATETIME, NUMERIC, FLOAT, NUMERIC, JSON"),
         ("sqlite", "TEXT, TEXT, TEXT, TEXT, TEXT, TEXT, TEXT"),
@@ -169,16 +172,18 @@ def test_sql_rows_of_a_rival_without_lock_are_replaced(postgres: Database, monke
     assert [row[2] for row in postgres.rows()] == [7, 7, 7]
 
 
-def test_sql_row_of_the_whole_bucket_is_kept(database: Database) -> None:
-    """Its part, which the interval cuts, is deleted. The row of the whole bucket belongs to a later interval."""
-    cut = Interval(HOURS.start, HOURS.end - timedelta(minutes=30))
-    part = [*rows()[:2], rows()[2] | {"bucket_end": cut.end.isoformat()}]
+def test_sql_rows_of_whole_buckets_are_kept(database: Database) -> None:
+    """Their parts, which the interval cuts, are deleted. A row of a whole bucket belongs to another interval, too."""
+    half = timedelta(minutes=30)
+    cut = Interval(HOURS.start + half, HOURS.end - half)
+    parts = rows()
+    parts[0]["bucket_start"], parts[2]["bucket_end"] = (edge.isoformat() for edge in cut)
     replace(database, rows(passing_by=8))
-    assert replace(database, part, interval=cut).added == 1
+    assert replace(database, parts, interval=cut).added == 2
     with SqlTable(database.hook, database.table, COLUMNS, create=False) as table:
-        changes = table.replace("camera", cut, [row | {"passing_by": 9} for row in part], bucket_end=HOURS.end)
-    assert (changes.changed, changes.unchanged, changes.removed) == (2, 1, 1)
-    assert [row[2] for row in database.rows()] == [9, 9, 8]
+        changes = table.replace("camera", cut, [row | {"passing_by": 9} for row in parts], whole=HOURS)
+    assert (changes.changed, changes.unchanged, changes.removed) == (1, 2, 2)
+    assert [row[2] for row in database.rows()] == [8, 9, 8]
 
 
 def test_sql_unreadable_key_is_named(sqlite: Database) -> None:

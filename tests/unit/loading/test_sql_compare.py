@@ -148,6 +148,20 @@ def test_comparison_keeps_row_of_the_whole_bucket() -> None:
     assert comparison.changes == Changes(unchanged=3, removed=1)
 
 
+@pytest.mark.parametrize(("ends", "is_whole"), [(0.5, False), (0.75, False), (1, True), (2, True)])
+def test_comparison_keeps_row_that_contains_the_first_part(ends: float, *, is_whole: bool) -> None:
+    """A row that starts before the interval, and ends before it, within the part, with it or after it."""
+    interval = Interval(NOON + 0.5 * HOUR, NOON + 3 * HOUR)
+    new = rows()
+    new[0]["bucket_start"] = interval.start.isoformat()
+    comparison = Comparison(interval, new, KINDS)
+    earlier = (*stored(0, 1)[:2], NOON + ends * HOUR, 9, None)
+    difference = comparison.compare(interval.end, [earlier, stored(1, 2), stored(2, 3)], NO_SCALES)
+    assert difference == ([], [] if is_whole else new[:1])
+    assert comparison.changes == Changes(added=int(not is_whole), unchanged=2 + is_whole)
+    assert comparison.found == 2
+
+
 def test_comparison_undocumented_keys_need_their_column() -> None:
     """The table has no column for them, so they are not stored yet."""
     new = [row | {"other": {"satisfaction_smiles": 3}} for row in rows(count=1)]

@@ -134,6 +134,7 @@ OLD_TYPES = {
     "postgres": ("text", "timestamp with time zone", "bigint", "double precision", "jsonb"),
     "duckdb": ("varchar(255)", "timestamp with time zone", "bigint", "double precision", "json"),
     "mysql": (BINARY_TEXT, "datetime(6)", "bigint", "double precision", "json"),
+    "snowflake": ("varchar(255)", "timestamp_tz", "bigint", "double precision", "varchar(4000)"),
 }
 
 
@@ -161,6 +162,11 @@ def test_sql_database_without_transactions_is_refused(conn_type: str) -> None:
     assert str(raised.value).startswith(
         f"Connection 'default_conn_id': expected a database with transactions, got {conn_type}, which commits each"
     )
+
+
+def test_sql_database_with_other_placeholders_is_refused() -> None:
+    with pytest.raises(AngusTargetError, match="accepts the placeholders %s or ., got oracle. Write files with Angus"):
+        SqlTable(hook_of("oracle", conn_type="oracle"), "audience", COLUMNS, create=True)
 
 
 class CommittingHook(SqliteHook):

@@ -21,7 +21,7 @@ from airflow_provider_angus.model.buckets import (
     describe_buckets,
     partial_buckets,
     read_bucket_key,
-    uncut_end,
+    whole_buckets,
 )
 from airflow_provider_angus.model.intervals import Interval
 
@@ -75,14 +75,15 @@ def test_partial_buckets_are_those_an_edge_cuts(interval: Interval, time: Time) 
     length = length_of(time)
     cut = [start for start in bucket_starts(interval, time) if start < interval.start or start + length > interval.end]
     assert partial_buckets(interval, time) == cut
-    assert uncut_end(interval, time) == list(bucket_starts(interval, time))[-1] + length
+    starts = list(bucket_starts(interval, time))
+    assert whole_buckets(interval, time) == (starts[0], starts[-1] + length)
 
 
 @given(some_days)
 def test_global_bucket_is_the_interval(interval: Interval) -> None:
     assert list(bucket_starts(interval, "global")) == [interval.start]
     assert partial_buckets(interval, "global") == []
-    assert uncut_end(interval, "global") == interval.end
+    assert whole_buckets(interval, "global") == interval
     assert read_bucket_key("global", interval, "global") == interval
 
 

@@ -124,6 +124,14 @@ def test_run_interval_error_names_run_and_three_fixes(context: dict[str, Any], h
         assert fix in message
 
 
+@pytest.mark.parametrize("interval", [None, DAY])
+def test_run_interval_of_partition_without_date_is_an_error(interval: timedelta | None) -> None:
+    """On Airflow 3.2, which does not pass the date to tasks. ``run_after`` is not the time of the partition."""
+    dag_run = SimpleNamespace(run_after=FIFTH, partition_key="2017-09-03")
+    with pytest.raises(AngusIntervalError, match="has a partition key .'2017-09-03'., no partition date and no data"):
+        run_interval(NAMES | {"dag_run": dag_run}, interval=interval)
+
+
 # Arguments
 
 

@@ -61,6 +61,16 @@ def test_partitions_all_are_those_of_loaded_rows() -> None:
     assert partitions.keys() == [key(3), key(4)]
 
 
+def test_partitions_announce_the_first_write_once() -> None:
+    calls: list[str] = []
+    partitions = ChangedPartitions("by_hour", TWO_DAYS, "by_hour", NO_TIME, lambda: calls.append("before"))
+    load(partitions, [0, 1], [])
+    assert calls == []
+    load(partitions, [0, 1], [0, 1])
+    partitions.prepare_write()
+    assert calls == ["before"]
+
+
 @given(
     st.sampled_from(["by_hour", "by_day"]),
     st.integers(0, 47 * 60),
