@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, cast
 
 from airflow import __version__ as _version
-from airflow.providers.common.compat.sdk import mask_secret
+from airflow.providers.common.compat import sdk
 
 if TYPE_CHECKING:
     from airflow.sdk import RetryPolicy
     from airflow.triggers.base import BaseTrigger
+
+#: Held during calls that Airflow sends to the supervisor of a task. Airflow 3.0 and 3.1 do not lock the connection to
+#: the supervisor, so a thread could read the response to another thread.
+SUPERVISOR_LOCK = threading.Lock()
 
 _AIRFLOW_3_3 = tuple(map(int, _version.split(".")[:2])) >= (3, 3)
 
@@ -49,8 +54,14 @@ def schedule_timezone(context: Mapping[str, Any]) -> Any:
     return next(filter(None, zones), "UTC")
 
 
+def mask_secret(secret: str) -> None:
+    """Mask a secret in logs, from any thread."""
+    with SUPERVISOR_LOCK:
+        sdk.mask_secret(secret)
+
+
 async def amask_secret(secret: str) -> None:
-    """Mask a secret in logs without blocking the event loop. Airflow's ``mask_secret`` blocks it."""
+    """Mask a secret in logs without blocking the event loop. :func:`mask_secret` blocks it."""
     try:
         # Not exported by airflow.sdk, which exports only the blocking mask_secret.
         from airflow.sdk.log import amask_secret as amask

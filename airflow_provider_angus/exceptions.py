@@ -1,7 +1,7 @@
 """The error tree: which failures Airflow retries and which fail the task at once.
 
 A message names the request (method and URL, never a token or a query), the response (status and the API's message,
-shortened) and the fix. The underlying error is kept as ``__cause__``.
+shortened) and the fix. The underlying error is kept as ``__cause__``. The tree::
 
     AngusError                  base class: catch it to catch all of them
     |- AngusUnavailableError    network failure, time-out, 408, 429 or 5xx       retried

@@ -7,9 +7,9 @@ from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook, mask_secret
+from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook
 
-from airflow_provider_angus._compat import amask_secret
+from airflow_provider_angus._compat import SUPERVISOR_LOCK, amask_secret, mask_secret
 from airflow_provider_angus._connections import describe_missing, describe_problem
 from airflow_provider_angus._provider_info import CONNECTION_FIELD_BEHAVIOUR, CONNECTION_FIELDS
 from airflow_provider_angus.exceptions import AngusAuthError, AngusError, AngusRequestError
@@ -252,7 +252,8 @@ class AngusHook(BaseHook):
             assert AngusHook("angus_default").settings().data_url == sandbox.url
         """
         try:
-            connection = self.get_connection(self.angus_conn_id)
+            with SUPERVISOR_LOCK:
+                connection = self.get_connection(self.angus_conn_id)
         except AirflowNotFoundException as error:
             raise AngusAuthError(f"{describe_missing(self.angus_conn_id)} {_TYPE}") from error
         self._check(connection)

@@ -1,10 +1,13 @@
-"""Fetch and summarize the daily audience of one camera.
+"""Fetch and sum up the daily audience of one camera.
 
-Each run processes one UTC day. The sensor waits until the data of the day is complete. The operator fetches the rows of
-the day. A Python task computes the totals. Cleared and backfilled runs return the same rows.
+Each run processes one UTC day. The sensor waits until the data of the day is complete. The operator fetches its hours,
+and a Python task adds them up.
 
-**Usage.** Copy this file to your DAGs folder. Create an Airflow connection ``angus_default`` of type *Angus.ai*. If no
-camera exists, run ``python -m airflow_provider_angus.sandbox``. It starts a local Angus server and prints a connection.
+**Needs:** an Airflow connection ``angus_default`` of type *Angus.ai*. Without a camera, run
+``python -m airflow_provider_angus.sandbox``: it starts a local Angus server and prints a connection.
+
+**You will see:** the hours as a table in the log of ``sum_up``, and the totals of the day as its result. A run that is
+cleared or backfilled has the same rows.
 """
 
 from __future__ import annotations

@@ -1,11 +1,12 @@
 """Load the hourly rows of several cameras into an SQL table every day.
 
-Each run waits for the day of each camera and loads it. ``AngusToSqlOperator`` fetches the cameras in parallel and
-replaces the day of each camera in one transaction. Retried, cleared and backfilled runs create no duplicates. If one
-camera fails, the rows of the others are loaded. Then the task fails with an error that names the camera.
+Each run waits for the day of each camera. Then one task fetches the cameras in parallel and replaces the day of each
+camera in one transaction.
 
-**Usage.** Copy this file to your DAGs folder. List your connections of type *Angus.ai* in ``CAMERAS``. Create a
-connection ``audience_db`` to an SQL database.
+**Needs:** your connections of type *Angus.ai* in ``CAMERAS``, and a connection ``audience_db`` to an SQL database.
+
+**You will see:** 24 rows for each camera in the table ``audience_by_hour``, also after retries and backfills. If one
+camera fails, the rows of the others are loaded. Then the task fails with an error that names the camera.
 """
 
 from __future__ import annotations

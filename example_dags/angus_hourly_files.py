@@ -1,11 +1,13 @@
 """Write each hour of a camera to a file, and run a second DAG for each new file.
 
-``AngusToObjectStorageOperator`` writes the file atomically. A rerun replaces the same file. The asset event holds the
-path, the stream and the interval. The second DAG is scheduled on the asset and reads the path from the event.
-A sensor waits until the hour is complete, because the operator refuses an incomplete interval.
+The file is written atomically, and a rerun replaces it. The second DAG is scheduled on an asset. The asset's event has
+the path, the stream and the interval. A sensor waits for the hour, because the operator refuses an incomplete interval.
 
-**Usage.** Copy this file to your DAGs folder. Create an Airflow connection ``angus_default`` of type *Angus.ai*. Set
-``FOLDER`` to ``s3://aws_default@bucket/audience``, ``gs://...`` or a local folder.
+**Needs:** an Airflow connection ``angus_default`` of type *Angus.ai*. Set ``FOLDER`` to a local folder or to a URL such
+as ``s3://aws_default@bucket/audience``.
+
+**You will see:** a file for each hour, for example ``2026/11/20/14.jsonl``, and its people in the log of
+``read_hours``.
 """
 
 from __future__ import annotations

@@ -1,11 +1,14 @@
 """Fetch each hour of a stream when it becomes available, without a schedule (Airflow 3).
 
-An asset watcher in the triggerer waits for the next hour and updates an asset. This DAG is scheduled on the asset.
-Asset-triggered runs have no data interval, so the operator reads the intervals from the asset events. A run can have
-several events. The operator is mapped over them.
+An asset watcher in the triggerer waits for the next hour and updates an asset, which triggers this DAG. Asset-triggered
+runs have no data interval, so the operator gets the intervals from the events. It is mapped, because a run may have
+several events.
 
-**Usage.** Copy this file to your DAGs folder. Create an Airflow connection ``angus_default`` of type *Angus.ai*. Set
-``since`` to the start of the first hour.
+**Needs:** a triggerer, and an Airflow connection ``angus_default`` of type *Angus.ai*. Set ``since`` to the start of
+the first hour.
+
+**You will see:** a run a few minutes after the end of each hour, with the row of the hour in the result of
+``fetch_hour``. The hours since ``since`` come first, one event for each.
 """
 
 from __future__ import annotations

@@ -1,11 +1,12 @@
 """Compare the table of the last month with the API, and load the hours that differ.
 
 On the second day of a month, ``AngusSqlAuditOperator`` compares each hour of each camera with the API. It finds hours
-that were never loaded, and hours whose data arrived late or was corrected. With ``repair=True`` it loads them. The log
-and the task's result say which hours differed. Remove ``repair=True`` to get a failed task instead.
+that were never loaded, and hours whose data arrived late or was corrected. With ``repair=True`` it loads them.
 
-**Usage.** Copy this file and ``angus_daily_to_sql`` to your DAGs folder. List your connections of type *Angus.ai* in
-``CAMERAS``.
+**Needs:** the table of ``angus_daily_to_sql``, and your connections of type *Angus.ai* in ``CAMERAS``.
+
+**You will see:** the hours that differed in the log and in the task's result. Remove ``repair=True`` to get a failed
+task instead.
 """
 
 from __future__ import annotations

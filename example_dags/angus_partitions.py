@@ -7,8 +7,10 @@ If an hour of a finished day is corrected later, Airflow waits for all 24 hours 
 again, clear its run. For a run per corrected day, load whole days with ``partition_events="by_day"`` and schedule the
 second DAG on ``PartitionedAssetTimetable`` with ``StartOfDayMapper``.
 
-**Usage.** Copy this file to your DAGs folder. Create an Airflow connection ``angus_default`` of type *Angus.ai* and a
-connection ``audience_db`` to an SQL database.
+**Needs:** an Airflow connection ``angus_default`` of type *Angus.ai*, and a connection ``audience_db`` to an SQL
+database.
+
+**You will see:** one run of ``angus_daily_summary`` for each day, with the people of the day in the log of ``sum_up``.
 """
 
 from __future__ import annotations

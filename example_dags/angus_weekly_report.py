@@ -3,8 +3,10 @@
 The DAG reads the table of ``angus_daily_to_sql`` with SQL. It draws the three charts of the Angus dashboard with
 matplotlib, and shows which hours of which camera are loaded, zero or missing. It saves them as one image.
 
-**Usage.** Copy this file and ``angus_daily_to_sql`` to your DAGs folder. Install
-``airflow-provider-angus[report,sql]``. Set ``FOLDER`` to the folder for the images.
+**Needs:** the table of ``angus_daily_to_sql``, and ``airflow-provider-angus[report,sql]``. Set ``FOLDER`` to the folder
+for the images.
+
+**You will see:** an image such as ``audience-2026-W47.png``, and its path in the log of ``draw_week``.
 """
 
 from __future__ import annotations

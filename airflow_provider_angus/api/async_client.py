@@ -76,6 +76,8 @@ class AngusAsyncClient:
         """Return the rows of an interval, all or none. Pages after the first are fetched concurrently.
 
         :param metrics: names, or one text of names separated by commas.
+        :param interval: the range, in UTC, half-open.
+        :param time: ``by_hour``, ``by_day`` (UTC buckets) or ``global`` (one bucket, the interval).
         :param window: the length of one request's range; None: the whole interval.
         :raises AngusUnavailableError: no response, or 408, 429 or 5xx, also after retries.
         :raises AngusError: any other error of the API's rules.

@@ -97,6 +97,8 @@ class AngusClient:
         """Return the pages of a query for :meth:`read`, without sending a request.
 
         :param metrics: names, or one text of names separated by commas.
+        :param interval: the range, in UTC, half-open.
+        :param time: ``by_hour``, ``by_day`` (UTC buckets) or ``global`` (one bucket, the interval).
         :param window: the length of one request's range; None: the whole interval.
         :raises AngusRequestError: metrics, time or window are invalid.
         """
@@ -107,6 +109,7 @@ class AngusClient:
 
         At most :attr:`concurrency` pages are in progress or in memory. Closing the generator cancels the rest.
 
+        :param pages: the result of :meth:`pages`. It can be read once.
         :raises AngusUnavailableError: no response, or 408, 429 or 5xx, also after retries.
         :raises AngusError: any other error of the API's rules.
         """

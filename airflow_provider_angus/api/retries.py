@@ -17,7 +17,7 @@ def _default_backoff() -> Callable[[tenacity.RetryCallState], float]:
 
 @dataclass(frozen=True)
 class RetryPolicy:
-    """When to repeat a request: after :class:`AngusUnavailableError` and incomplete responses.
+    """When to repeat a request: after :class:`.AngusUnavailableError` and incomplete responses.
 
     :param attempts: requests in all. At least 1.
     :param max_wait: seconds. If ``Retry-After`` is longer, the request is not repeated: the caller must wait.

@@ -50,6 +50,7 @@ class Credentials(NotPicklable):
 class Settings:
     """The settings of a client. The repr shows no secret.
 
+    :param credentials: who sends the requests, and for which stream.
     :param data_url: URL of the data API, without a slash at the end.
     :param console_url: URL of the console, without a slash at the end.
     :param timeout: seconds for connecting, and again for the complete response.

@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from airflow_runs import AIRFLOW_3
+from airflow_versions import AIRFLOW_3
 from playwright.sync_api import TimeoutError, expect  # noqa: A004 (Playwright's name)
 
 if TYPE_CHECKING:

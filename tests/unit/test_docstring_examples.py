@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from airflow.providers.common.compat.sdk import DAG, BaseOperator
 from airflow.timetables.interval import CronDataIntervalTimetable
+from seen_features import NEEDS
 
 import airflow_provider_angus
 from airflow_provider_angus.exceptions import AngusError
@@ -100,10 +101,10 @@ def test_docstring_example_runs(documented: Any, sandbox: Sandbox) -> None:
     namespace = {**module, **NAMES, "sandbox": sandbox}
     try:
         exec(compile(code, name_of(documented), "exec", dont_inherit=True), namespace)  # noqa: S102
-    except ModuleNotFoundError as error:
+    except ImportError as error:
         if error.name not in VERSION_MODULES:
             raise
-        pytest.skip(f"this version of Airflow lacks {error.name}")
+        pytest.skip(f"{NEEDS} with {error.name}")
 
 
 def test_example_of_returns_code_up_to_next_paragraph() -> None:

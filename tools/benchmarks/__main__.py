@@ -23,7 +23,7 @@ def main() -> int:
     names = sys.argv[1:]
     tables = [table for name in names or PARTS for table in PARTS[name].tables()]
     (update_tables if names else write_report)(tables)
-    print(f"\nWritten to {FILE.relative_to(ROOT)} and README.md.")
+    print(f"\nWritten to {FILE.relative_to(ROOT)}.")
     return 0
 
 

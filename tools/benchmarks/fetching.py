@@ -39,7 +39,6 @@ def year_with_latency() -> Table:
         f"A year by the hour, {YEAR // HOUR:,} buckets on {YEAR // HOUR // PAGE_SIZE + 1} pages, "
         f"latency {LATENCY * 1000:g} ms",
         ["", "median", "min", "max", "relative to HttpOperator", "bound"],
-        in_readme=True,
     )
     with Sandbox(page_size=PAGE_SIZE, latency=LATENCY) as sandbox:
         measured = run_alternately(list(TARGETS), lambda name: fetch(sandbox, name, YEAR))
@@ -59,7 +58,6 @@ def year_without_latency() -> Table:
         ["", "median", "min", "max", "relative to the loop", "bound"],
         "CPU time is that of the process after all imports. The time to the first request starts before the operator "
         "is imported, as in a worker that reads the DAG file.",
-        in_readme=True,
     )
     names = [LOOP, HTTP, OURS]
     request_times: list[float] = []

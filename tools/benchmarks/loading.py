@@ -43,7 +43,6 @@ def ten_years() -> Table:
         f"Loading ten years by the hour ({TEN_YEARS // HOUR:,} buckets, all metrics) of one stream",
         ["", "ten years", "rows/s", "memory over one week's", "bound"],
         "The plain loops check nothing and retry nothing, and their files are not atomic.",
-        in_readme=True,
     )
     with Sandbox() as sandbox:
         for name, target in (TARGETS | PLAIN).items():
@@ -62,7 +61,6 @@ def many_streams() -> Table:
         ["", "wall time", "bound"],
         f"Each task is a process, {WORKERS} at a time; the time includes its start and imports. Airflow's secrets "
         "masker compiles one pattern of all known secrets for each new secret, so a task with few connections is fast.",
-        in_readme=True,
     )
     streams = {f"stream-{number}": f"secret-{number}" for number in range(STREAMS)}
     with Sandbox(latency=LATENCY, streams=streams) as sandbox:

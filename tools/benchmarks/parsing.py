@@ -35,7 +35,6 @@ def imports() -> Table:
     table = Table(
         "Importing a provider's operators and sensors after airflow.sdk",
         ["", "median", "min", "max", "relative to ours", "bound"],
-        in_readme=True,
     )
     measured = run_alternately(list(MODULES), lambda name: run("parsing_process", {"modules": MODULES[name]}))
     for name, runs in measured.items():

@@ -1,4 +1,4 @@
-"""Write measurements as Markdown tables: all to docs/benchmarks.md, the most important to README.md."""
+"""Write measurements as Markdown tables to docs/benchmarks.md."""
 
 from __future__ import annotations
 
@@ -17,9 +17,6 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 FILE = ROOT / "docs" / "benchmarks.md"
-README = ROOT / "README.md"
-#: The README's tables are between these comments.
-MARKS = ("<!-- make bench writes this -->", "<!-- end of make bench -->")
 PACKAGES = (
     *("airflow-provider-angus", "apache-airflow", "apache-airflow-providers-http"),
     *("airflow-provider-fivetran-async", "apache-airflow-providers-dbt-cloud", "requests", "httpx"),
@@ -33,13 +30,11 @@ class Table:
     :param title: its heading.
     :param head: the names of the columns.
     :param note: an explanation below the table.
-    :param in_readme: whether README shows the table, too.
     """
 
     title: str
     head: Sequence[str]
     note: str = ""
-    in_readme: bool = False
     rows: list[Sequence[str]] = field(default_factory=list)
 
     def add(self, *cells: str) -> None:
@@ -69,17 +64,16 @@ def verdict(value: float, bound: float, unit: str, *, at_least: bool = False, di
 
 
 def update_tables(tables: Sequence[Table]) -> None:
-    """Replace the tables with the same headings in both files. Other text stays."""
-    for path in (FILE, README):
-        text = path.read_text()
-        for table in tables:
-            section = rf"### {re.escape(table.title)}\n.*?(?=\n\n### |\n\nMeasured on |\n*\Z)"
-            text = re.sub(section, lambda _, table=table: str(table), text, flags=re.DOTALL)
-        path.write_text(text)
+    """Replace the tables with the same headings. Other text stays."""
+    text = FILE.read_text()
+    for table in tables:
+        section = rf"### {re.escape(table.title)}\n.*?(?=\n\n### |\n*\Z)"
+        text = re.sub(section, lambda _, table=table: str(table), text, flags=re.DOTALL)
+    FILE.write_text(text)
 
 
 def write_report(tables: Sequence[Table]) -> None:
-    """Write docs/benchmarks.md, and README's part of it."""
+    """Write docs/benchmarks.md."""
     versions = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
     when = (
         f"Measured on {datetime.now(UTC):%d %B %Y} with `make bench`: {os.cpu_count()} cores ({platform.machine()}), "
@@ -89,13 +83,4 @@ def write_report(tables: Sequence[Table]) -> None:
         "Each measurement is a process of its own against the same sandbox, which uses CPU time of the same cores. "
         "The processes of a table run alternately. Ratios are medians of the ratios of consecutive runs."
     )
-    parts = ["# Benchmarks", when, method, *map(str, tables)]
-    FILE.parent.mkdir(exist_ok=True)
-    FILE.write_text("\n\n".join(parts) + "\n")
-    in_readme = [str(table) for table in tables if table.in_readme]
-    in_readme.append(f"{when} All tables: [docs/benchmarks.md](docs/benchmarks.md).")
-    shown = "\n\n".join(in_readme)
-    begin, end = map(re.escape, MARKS)
-    README.write_text(
-        re.sub(f"(?s)({begin}).*({end})", lambda marks: f"{marks[1]}\n\n{shown}\n\n{marks[2]}", README.read_text())
-    )
+    FILE.write_text("\n\n".join(["# Benchmarks", when, method, *map(str, tables)]) + "\n")

@@ -193,7 +193,7 @@ def table(angus: Result, http: Result) -> Table:
         ("CPU time", lambda result: result.measured["cpu"], ".1f s", None),
     ]
     title = f"{WAITS:,} waits for data of {STREAMS} streams in one event loop, poke interval {POKE_INTERVAL:g} s"
-    table = Table(title, ["", "AngusEntitiesTrigger", "bound", "HttpSensorTrigger"], NOTES, in_readme=True)
+    table = Table(title, ["", "AngusEntitiesTrigger", "bound", "HttpSensorTrigger"], NOTES)
     for name, value, shape, bound in rows:
         number, _, unit = shape.partition(" ")
         ours, theirs = (f"{value(result):{number}} {unit}".strip() for result in (angus, http))
