@@ -56,6 +56,12 @@ def file_output(path: ObjectStoragePath, columns: tuple[Column, ...]) -> OutputD
     """Return the dataset of a file: ``file`` and its path, or ``s3://bucket`` and its key."""
     if path.protocol in {"", "file"}:
         return OutputDataset("file", path.path, columns)
+    if path.protocol in {"sftp", "ssh"} and path.conn_id:
+        # As Airflow names assets of SFTP. fsspec drops the host of a URL.
+        from airflow.providers.common.compat.sdk import BaseHook
+
+        server = BaseHook.get_connection(path.conn_id)
+        return OutputDataset(f"file://{server.host}:{server.port or 22}", path.path.lstrip("/"), columns)
     # On Airflow 2, the bucket includes the connection of the URL.
     return OutputDataset(f"{path.protocol}://{path.bucket.rpartition('@')[2]}", path.key, columns)
 

@@ -66,6 +66,11 @@ def resolve_path(path: str | ObjectStoragePath, conn_id: str | None) -> ObjectSt
             f"path: {path} cannot be written: {quote_untrusted(str(error)).rstrip('.')}. Check the path and its "
             "connection, and install the store's provider."
         ) from error
+    if not resolved.path.endswith(str(located).rpartition("/")[2]):
+        # The library of SFTP drops a query.
+        raise AngusTargetError(
+            f"path: {path} cannot be written: this store would name the file {resolved.path!r}. Change the name."
+        )
     return resolved
 
 

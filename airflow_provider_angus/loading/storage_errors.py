@@ -35,8 +35,8 @@ _CLASSES = {
     *("ImportError", "NotImplementedError"),
 }
 
-# gcsfs raises a plain OSError for 403.
-_WRONG_MESSAGE = re.compile(r"^Forbidden: |certificate.verify.failed", re.IGNORECASE)
+# gcsfs raises a plain OSError for 403, asyncssh a plain failure for a file instead of a folder.
+_WRONG_MESSAGE = re.compile(r"^Forbidden: |certificate.verify.failed|is (not )?a directory$", re.IGNORECASE)
 
 # Google limits rates with 403. A new session gets a new token.
 _PASSES = re.compile(r"rateLimitExceeded|quotaExceeded|SlowDown|ExpiredToken|[Tt]oken .*expired")

@@ -24,21 +24,7 @@ UV = Path(sys.executable).with_name("uv")
 PYTHONS = {"3": ["3.11", "3.12", "3.13"], "2.11": ["3.11", "3.12"]}
 
 #: The command that the README gives to install the provider.
-INSTALL = re.search(r"## Install\n\n```shell\n(.*)\n```", (ROOT / "README.md").read_text())[1].split()
-
-
-def interpreter(version: str) -> str | None:
-    """Return the path of a Python interpreter, or None. A file on the PATH may be a shim of pyenv without a Python."""
-    try:
-        return subprocess.run(
-            [f"python{version}", "-c", "import sys; print(sys.executable)"],
-            env=os.environ | {"PYENV_VERSION": version},
-            check=True,
-            capture_output=True,
-            text=True,
-        ).stdout.strip()
-    except (OSError, subprocess.CalledProcessError):
-        return None
+INSTALL = re.search(r"^(pip install .*)$", (ROOT / "README.md").read_text(), re.MULTILINE)[1].split()
 
 
 class Environment:
@@ -50,7 +36,7 @@ class Environment:
     """
 
     def __init__(self, folder: Path, airflow: str, python: str) -> None:
-        self.folder = folder
+        self.folder, self.airflow = folder, airflow
         self.bin = folder / "venv" / "bin"
         self._constraints = ROOT / "constraints" / f"airflow-{airflow}.txt"
         inherited = {

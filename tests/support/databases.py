@@ -1,4 +1,4 @@
-"""Databases for tests: SQLite and DuckDB in a folder, PostgreSQL and MySQL or MariaDB on a server."""
+"""Databases for tests: SQLite and DuckDB in a folder, PostgreSQL and MySQL or MariaDB on a server, a fake Snowflake."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 POSTGRES = os.environ.get("ANGUS_TEST_POSTGRES", "postgres://postgres@127.0.0.1:5432/test")
 MYSQL = os.environ.get("ANGUS_TEST_MYSQL", "mysql://root@127.0.0.1:3306/test")
 
-#: Databases whose absence fails a test instead of skipping it: names separated by commas.
+#: Databases and tools whose absence fails a test instead of skipping it: names separated by commas.
 REQUIRED = os.environ.get("ANGUS_TEST_REQUIRE", "").split(",")
 
 
@@ -72,7 +72,7 @@ def own_postgres() -> Iterator[str]:
     try:
         connection = create_engine(server, isolation_level="AUTOCOMMIT").connect()
     except Exception as error:  # noqa: BLE001 (a missing driver and a missing server have different classes)
-        _skip_or_fail("postgres", POSTGRES, error)
+        _no_server("postgres", POSTGRES, error)
     with connection:
         connection.exec_driver_sql(f"CREATE DATABASE {name}")
         try:
@@ -85,7 +85,7 @@ def own_postgres() -> Iterator[str]:
 def made(kind: str, folder: Path, patch: pytest.MonkeyPatch) -> Iterator[Database]:
     """Yield a database of a kind and clean up afterwards. Skips the test without a server.
 
-    :param kind: ``sqlite``, ``duckdb``, ``postgres`` or ``mysql``.
+    :param kind: ``sqlite``, ``duckdb``, ``postgres``, ``mysql`` or ``snowflake``.
     :param folder: for the files of SQLite and DuckDB.
     :param patch: sets the Airflow connection.
     """
@@ -96,15 +96,25 @@ def made(kind: str, folder: Path, patch: pytest.MonkeyPatch) -> Iterator[Databas
         "duckdb": json.dumps({"conn_type": "duckdb", "host": str(folder / "tests.duckdb")}),
         "postgres": POSTGRES,
         "mysql": MYSQL,
+        "snowflake": json.dumps(
+            {"conn_type": "snowflake", "login": "tests", "schema": "public", "extra": {"database": "tests"}}
+        ),
     }[kind]
     patch.setenv(f"AIRFLOW_CONN_{database.conn_id.upper()}", connection)
     if kind in {"sqlite", "duckdb"}:
         yield database
         return
+    if kind == "snowflake":
+        import fakesnow
+
+        # It replaces the connector's function connect, and its server has no TLS, which the hook needs.
+        with fakesnow.patch():
+            yield database
+        return
     try:
         database.run("SELECT 1")
     except Exception as error:  # noqa: BLE001 (a missing provider, driver and server have different classes)
-        _skip_or_fail(kind, connection, error)
+        _no_server(kind, connection, error)
     if kind == "postgres":
         database.run(f"CREATE SCHEMA {name}")
         database.table = f"{name}.audience"
@@ -115,9 +125,13 @@ def made(kind: str, folder: Path, patch: pytest.MonkeyPatch) -> Iterator[Databas
         database.run(f"DROP TABLE IF EXISTS {name}")
 
 
-def _skip_or_fail(kind: str, connection: str, error: Exception) -> NoReturn:
-    message = str(error).partition("\n")[0]
-    reason = f"no {kind} at {connection}, set ANGUS_TEST_{kind.upper()} to another: {message}"
-    if kind in REQUIRED:
+def skip_or_fail(name: str, reason: str) -> NoReturn:
+    """Skip the test because a tool is missing, or fail it if ``ANGUS_TEST_REQUIRE`` names the tool."""
+    if name in REQUIRED:
         pytest.fail(reason)
     pytest.skip(reason)
+
+
+def _no_server(kind: str, connection: str, error: Exception) -> NoReturn:
+    message = str(error).partition("\n")[0]
+    skip_or_fail(kind, f"no {kind} at {connection}, set ANGUS_TEST_{kind.upper()} to another: {message}")

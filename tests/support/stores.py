@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from typing import TYPE_CHECKING, Any
 
-from airflow_runs import AIRFLOW_3
+from airflow_versions import AIRFLOW_3
 from fsspec.implementations.memory import MemoryFileSystem
 
 from airflow_provider_angus.loading.object_storage import resolve_path
