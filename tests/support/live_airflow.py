@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import ui
-from airflow_runs import AIRFLOW_3
+from airflow_versions import AIRFLOW_3
 from sqlalchemy import create_engine
 from sqlalchemy.pool import NullPool
 
@@ -53,6 +53,7 @@ class LiveAirflow:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self._port = free.getsockname()[1]
+        self.url = f"http://127.0.0.1:{self._port}"
         self.home = home
         url = database or f"sqlite:///{home}/airflow.db"
         self._database = create_engine(url, poolclass=NullPool)
@@ -65,7 +66,7 @@ class LiveAirflow:
                 "AIRFLOW__API_AUTH__JWT_SECRET": "a secret of at least 32 bytes for tests",
                 "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
                 "AIRFLOW__CORE__DAGS_FOLDER": str(dags),
-                "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"http://127.0.0.1:{self._port}/execution/",
+                "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{self.url}/execution/",
                 "AIRFLOW__CORE__EXECUTOR": "LocalExecutor" if AIRFLOW_3 or database else "SequentialExecutor",
                 "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
                 "AIRFLOW__CORE__PARALLELISM": "4",
@@ -97,9 +98,17 @@ class LiveAirflow:
         for command in COMPONENTS:
             self.start(command)
         # Airflow fails a task that cannot reach the API server.
-        if AIRFLOW_3 and not self.wait_until(self._api_is_up, 180):
-            raise TimeoutError((self.home / "api-server.out").read_text(errors="replace"))
+        if AIRFLOW_3:
+            self.wait_for_api()
         self.start("scheduler")
+
+    def wait_for_api(self) -> None:
+        """Wait until the API server accepts connections.
+
+        :raises TimeoutError: with the server's output.
+        """
+        if not self.wait_until(self._api_is_up, 180):
+            raise TimeoutError((self.home / "api-server.out").read_text(errors="replace"))
 
     def _api_is_up(self) -> bool:
         with socket.socket() as client:
@@ -108,30 +117,36 @@ class LiveAirflow:
     def _command(self, *arguments: str) -> list[str]:
         return [sys.executable, "-m", "airflow", *arguments]
 
-    def start(self, command: str) -> None:
-        """Start a process of Airflow, such as ``triggerer``."""
-        output = (self.home / f"{command}.out").open("ab")
-        self._processes[command] = subprocess.Popen(
-            self._command(command), env=self._env, stdout=output, stderr=output, start_new_session=True
-        )
+    def start(self, name: str, *command: str) -> None:
+        """Start a process of Airflow. Its command is its name, such as ``triggerer``, unless another is given."""
+        with (self.home / f"{name}.out").open("ab") as output:
+            self._processes[name] = subprocess.Popen(
+                self._command(*(command or (name,))),
+                env=self._env | {"HOSTNAME": name},
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+            )
 
-    def kill(self, command: str) -> None:
-        """Kill a process of Airflow and its children with SIGKILL."""
-        process = self._processes.pop(command)
+    def kill(self, name: str) -> None:
+        """Kill a process of Airflow and all that it has started with SIGKILL."""
+        process = self._processes.pop(name)
+        started = ui.started_by(process)
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
+        ui.kill(started)
 
     def close(self) -> None:
         """Terminate all processes. Kill those that do not end within 20 seconds."""
         started = [child for process in self._processes.values() for child in ui.started_by(process)]
         for process in self._processes.values():
             process.terminate()
-        for command, process in list(self._processes.items()):
+        for name, process in list(self._processes.items()):
             # Only the scheduler of Airflow 2 itself can end its children in other process groups.
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(20)
             with contextlib.suppress(ProcessLookupError):
-                self.kill(command)
+                self.kill(name)
         ui.kill(started)
 
     def query(self, sql: str, *values: object) -> list[tuple[Any, ...]]:
