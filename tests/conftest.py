@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import logging
 import os
+import platform
 import shutil
 import subprocess
 from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,7 +24,8 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parent.parent
 # Each process of pytest-xdist has an Airflow of its own.
-HOME = ROOT / ".airflow" / (version("apache-airflow") + os.environ.get("PYTEST_XDIST_WORKER", ""))
+WORKER = os.environ.get("PYTEST_XDIST_WORKER", "")
+HOME = ROOT / ".airflow" / f"{version('apache-airflow')}-{platform.python_version()}{WORKER}"
 
 # Before the first import of Airflow: use a new home inside the clone and nothing of the shell's Airflow.
 shutil.rmtree(HOME, ignore_errors=True)
@@ -36,6 +39,15 @@ os.environ |= {
     "AIRFLOW__CORE__TEST_CONNECTION": "Enabled",
     "MPLCONFIGDIR": str(HOME / "matplotlib"),
 }
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Record the features of this version of Airflow in the folder ANGUS_FEATURES, for docs/versions.md."""
+    folder = os.environ.get("ANGUS_FEATURES")
+    if folder and not hasattr(config, "workerinput"):  # which the processes of pytest-xdist have
+        from seen_features import SeenFeatures
+
+        config.pluginmanager.register(SeenFeatures(Path(folder)))
 
 
 @pytest.fixture(scope="session")
@@ -52,9 +64,9 @@ def airflow(_airflow: Airflow, capfd: pytest.CaptureFixture[str], caplog: pytest
     captured: list[str] = []
 
     def read_log() -> str:
-        # Airflow 3 prints its log, Airflow 2 passes it to logging.
+        # Airflow 3 prints its log, Airflow 2 passes it to logging, Airflow 3.0 does both.
         captured.extend(capfd.readouterr())
-        return "".join(captured) + caplog.text
+        return "".join(captured) + ("" if version("apache-airflow").startswith("3.0.") else caplog.text)
 
     _airflow.read_log = read_log
     return _airflow
@@ -68,14 +80,9 @@ def _reset_secrets_masker() -> None:
 
 
 @pytest.fixture
-def sandbox() -> Iterator[Sandbox]:
-    """A local Angus without requests so far. Tokens of earlier tests are dropped."""
-    from airflow_provider_angus.api.auth import SHARED_TOKENS
-    from airflow_provider_angus.sandbox import Sandbox
-
-    SHARED_TOKENS.clear()
-    with Sandbox() as sandbox:
-        yield sandbox
+def sandbox(angus_sandbox: Sandbox) -> Sandbox:
+    """A local Angus without requests so far, from the package's pytest plugin."""
+    return angus_sandbox
 
 
 @pytest.fixture
@@ -113,7 +120,11 @@ def shops(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return [f"shop_{number}" for number in range(len(sandbox.streams))]
 
 
-@pytest.fixture(params=["sqlite", "postgres", "duckdb", "mysql"])
+# Only make stores installs fakesnow.
+DATABASES = ["sqlite", "postgres", "duckdb", "mysql", *["snowflake"] * (find_spec("fakesnow") is not None)]
+
+
+@pytest.fixture(params=DATABASES)
 def database(
     request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[databases.Database]:

@@ -10,7 +10,8 @@ import tarfile
 from typing import TYPE_CHECKING
 
 import pytest
-from clean_environments import DIST, Environment, interpreter
+from clean_environments import DIST, Environment
+from interpreters import interpreter
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

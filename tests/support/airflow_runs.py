@@ -1,4 +1,4 @@
-"""Run DAGs as Airflow runs them, on Airflow 2.11 and 3. The only support module that knows both."""
+"""Run DAGs as each Airflow from 2.11 runs them. The only support module that knows all versions."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from airflow import __version__ as airflow_version
+from airflow_versions import AIRFLOW_3, dag_bag_class, patch_test_runs, run_creation, serialization, store
 from sqlalchemy import select
 
 if TYPE_CHECKING:
@@ -19,13 +19,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from airflow.providers.common.compat.sdk import DAG
-
-AIRFLOW_3 = not airflow_version.startswith("2.")
-only_airflow_3 = pytest.mark.skipif(not AIRFLOW_3, reason="Airflow 2 lacks the feature")
-only_airflow_3_3 = pytest.mark.skipif(
-    tuple(map(int, airflow_version.split(".")[:2])) < (3, 3), reason="Airflow before 3.3 has no partition events"
-)
-only_airflow_2 = pytest.mark.skipif(AIRFLOW_3, reason="Airflow 3 behaves differently")
 
 
 @dataclass
@@ -79,11 +72,7 @@ class Airflow:
 
     def load(self, path: Path, dag_id: str) -> DAG:
         """Return a DAG of a file, as Airflow's DAG processor reads it. Fail if the file does not parse."""
-        if AIRFLOW_3:
-            from airflow.dag_processing.dagbag import DagBag
-        else:
-            from airflow.models import DagBag
-        bag = DagBag(path)
+        bag = dag_bag_class()(path)
         assert bag.import_errors == {}
         return bag.dags[dag_id]
 
@@ -109,6 +98,21 @@ class Airflow:
             )
             for ti in dag_run.get_task_instances()
         }
+
+    def run_again(self, dag: DAG, *, logical_date: datetime) -> dict[str, Outcome]:
+        """Clear the run of a DAG, which :meth:`run_dag` created, and run it again. For Airflow 3."""
+        from airflow.models import dagrun
+
+        # dag.test() clears the run, but then replaces it by a new one.
+        def existing_run(*, dag: Any, session: Any, **_: Any) -> Any:
+            dag_run = session.scalar(select(dagrun.DagRun).where(dagrun.DagRun.dag_id == dag.dag_id))
+            dag_run.state, dag_run.dag = "running", dag
+            session.commit()
+            return dag_run
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(dagrun, "get_or_create_dagrun", existing_run)
+            return self.run_dag(dag, logical_date=logical_date)
 
 
 def _key(ti: Any) -> str:
@@ -171,19 +175,7 @@ def partition_keys_of(asset: Any) -> list[str | None]:
 
 
 def _run_3(dag: DAG, logical_date: datetime | None, run: dict[str, Any], triggered_by: Any) -> Any:
-    from airflow.models import dagrun
-    from airflow.models.dagbundle import DagBundleModel
-    from airflow.models.serialized_dag import SerializedDagModel
-    from airflow.serialization.definitions.dag import SerializedDAG
-    from airflow.serialization.serialized_objects import LazyDeserializedDAG
-    from airflow.utils.session import create_session
-
-    with create_session() as session:
-        session.merge(DagBundleModel(name="tests"))
-        session.flush()
-        lazy = LazyDeserializedDAG.from_dag(dag)
-        SerializedDAG.bulk_write_to_db("tests", None, [lazy], session=session)
-        SerializedDagModel.write_dag(lazy, bundle_name="tests", session=session)
+    store(dag)
 
     # dag.test() creates manual runs with the timetable's interval. The scheduler also creates other runs.
     def create_run(*, dag: Any, session: Any, **arguments: Any) -> Any:
@@ -199,17 +191,14 @@ def _run_3(dag: DAG, logical_date: datetime | None, run: dict[str, Any], trigger
 
     with pytest.MonkeyPatch.context() as patch:
         if run or triggered_by:
-            patch.setattr(dagrun, "get_or_create_dagrun", create_run)
+            patch.setattr(*run_creation(), create_run)
+        patch_test_runs(patch)
         return dag.test(logical_date=logical_date)
 
 
 def round_trip(dag: DAG) -> Any:
     """Return a DAG as the scheduler reads it from the database."""
-    if AIRFLOW_3:
-        from airflow.serialization.serialized_objects import DagSerialization as Serialization
-    else:
-        from airflow.serialization.serialized_objects import SerializedDAG as Serialization
-    return Serialization.from_dict(json.loads(json.dumps(Serialization.to_dict(dag))))
+    return serialization().from_dict(json.loads(json.dumps(serialization().to_dict(dag))))
 
 
 def reset_secrets_masker() -> None:

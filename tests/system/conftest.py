@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from airflow_runs import AIRFLOW_3
+from airflow_versions import AIRFLOW_3
 from databases import own_postgres
 from live_airflow import LiveAirflow
 from scenarios import SCENARIOS

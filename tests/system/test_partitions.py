@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from airflow_runs import only_airflow_3_3
+from airflow_versions import only_airflow_3_3
 from changing_angus import set_passing_by
 from databases import own_postgres
 from live_airflow import LiveAirflow

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from airflow_runs import AIRFLOW_3, only_airflow_2, only_airflow_3
+from airflow_versions import AIRFLOW_3, only_airflow_2, only_airflow_3
 
 if TYPE_CHECKING:
     from live_airflow import LiveAirflow

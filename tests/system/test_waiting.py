@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from airflow_runs import AIRFLOW_3, only_airflow_3
+from airflow_versions import AIRFLOW_3, only_airflow_3
 from scenarios import SCENARIOS
 from sensors import DAY, NEXT_DAY
 

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from airflow.providers.common.compat.sdk import Asset
-from airflow_runs import extras_of, only_airflow_3
+from airflow_runs import extras_of
+from airflow_versions import only_airflow_3
 from transfers import DAILY
 
 from airflow_provider_angus.operators import AngusEntitiesOperator

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 import databases
 import pendulum
 import pytest
-from airflow_runs import AIRFLOW_3, set_on
+from airflow_runs import set_on
+from airflow_versions import AIRFLOW_3
 from transfers import read_file, set_wrong_password
 
 from airflow_provider_angus.transfers import AngusToSqlOperator

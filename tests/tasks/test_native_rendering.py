@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from airflow.providers.common.compat.sdk import task
+from airflow_versions import not_in_test_runs_of_3_0
 from transfers import DAILY, ONE_RETRY, fetch, read_file, to_file, to_table
 
 from airflow_provider_angus.exceptions import AngusError
@@ -172,6 +173,7 @@ def test_operator_mapped_over_metrics_and_connections(
     assert list(outcomes["fetch[2]"].returned[0])[3:5] == ["interested", "gender_female"]
 
 
+@not_in_test_runs_of_3_0
 def test_mapped_arguments_of_wrong_type_fail_at_once(airflow: Airflow, sandbox: Sandbox, tmp_path: Path) -> None:
     def build() -> None:
         AngusEntitiesOperator.partial(task_id="fetch", **ONE_RETRY).expand(metrics=[None, 3, "visitors"])

@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from airflow_versions import not_in_test_runs_of_3_0
 from transfers import DAILY, ONE_RETRY, fetch
 
 from airflow_provider_angus.exceptions import (
@@ -134,9 +135,15 @@ def test_operator_logs_progress_of_many_pages(airflow: Airflow) -> None:
 def test_operator_partial_buckets_are_logged_once(airflow: Airflow) -> None:
     airflow.run(lambda: fetch(time="by_day", from_date="2026-11-17T23:00:00Z", to_date="2026-11-18T23:00:00Z"))
     message = "The interval cuts 2 buckets (2026-11-17T00:00:00+00:00, 2026-11-18T00:00:00+00:00), so their rows are"
-    assert airflow.log.count(message) == 1
+    assert airflow.log.count(f"{message} partial. time='by_hour' or 'global' is exact.") == 1
 
 
+def test_operator_partial_hours_are_exact_as_global(airflow: Airflow) -> None:
+    airflow.run(lambda: fetch(from_date="2026-11-17T23:30:00Z", to_date="2026-11-18T23:00:00Z"))
+    assert "1 bucket (2026-11-17T23:00:00+00:00), so their rows are partial. time='global' is exact." in airflow.log
+
+
+@not_in_test_runs_of_3_0
 def test_operator_log_contains_no_secret(airflow: Airflow, sandbox: Sandbox) -> None:
     """Airflow logs the error of a refused request. Neither the token nor the access token may appear."""
     tokens: list[str] = []

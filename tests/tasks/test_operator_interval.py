@@ -9,7 +9,7 @@ import pendulum
 import pytest
 from airflow.timetables.interval import DeltaDataIntervalTimetable
 from airflow.timetables.trigger import CronTriggerTimetable
-from airflow_runs import AIRFLOW_3, only_airflow_2, only_airflow_3, only_airflow_3_3
+from airflow_versions import AIRFLOW_3, only_airflow_2, only_airflow_3, only_airflow_3_3
 from transfers import DAILY, ONE_RETRY, fetch
 
 from airflow_provider_angus.exceptions import AngusIntervalError
@@ -123,7 +123,7 @@ def test_operator_asset_triggered_run_fetches_explicit_dates(airflow: Airflow) -
     assert interval_of(outcome) == ("2026-11-20T06:00", "2026-11-20T08:00")
 
 
-@only_airflow_3
+@only_airflow_3_3
 @pytest.mark.parametrize("interval", [timedelta(days=1), None])
 def test_operator_partitioned_run_needs_interval(airflow: Airflow, interval: timedelta | None) -> None:
     from airflow.sdk import CronPartitionTimetable

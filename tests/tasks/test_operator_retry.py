@@ -6,9 +6,9 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from airflow_versions import only_airflow_3_3
 from transfers import DAILY, fetch
 
-from airflow_provider_angus._compat import HAS_RETRY_POLICIES
 from airflow_provider_angus.retry_policy import AngusRetryPolicy
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.usefixtures("connection", "one_attempt")
 
 
-@pytest.mark.skipif(not HAS_RETRY_POLICIES, reason="This Airflow version has no retry policies")
+@only_airflow_3_3
 @pytest.mark.parametrize(("asked", "delay"), [("900", 900.0), ("86400", 3600.0), ("5", None)])
 def test_operator_is_retried_when_the_api_asks(
     airflow: Airflow, sandbox: Sandbox, asked: str, delay: float | None

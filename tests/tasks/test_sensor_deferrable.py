@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pendulum
 import pytest
 from airflow.providers.common.compat.sdk import task
-from airflow_runs import AIRFLOW_3
+from airflow_versions import AIRFLOW
 from sensors import (
     DAILY,
     DAY,
@@ -90,13 +90,13 @@ def responds_with_html(sandbox: Sandbox) -> None:
 
 
 #: Cases that are skipped in deferrable mode only. BaseSensorOperator.resume_execution turns every AirflowException of a
-#: resumed sensor into a skip under soft_fail, and on Airflow 3 under never_fail. In poke mode, soft_fail skips only
-#: errors that are not retried, and never_fail does not apply to time-outs.
+#: resumed sensor into a skip under soft_fail, and since Airflow 3.1 under never_fail. In poke mode, soft_fail skips
+#: only errors that are not retried, and never_fail does not apply to time-outs.
 SKIPPED_IF_DEFERRED = {
     (fails, "soft_fail"),
     (fails_from_the_start, "soft_fail"),
     (responds_with_html, "soft_fail"),
-    *([(never_appears, "never_fail")] if AIRFLOW_3 else []),
+    *([(never_appears, "never_fail")] if AIRFLOW >= (3, 1) else []),
 }
 
 

@@ -8,29 +8,25 @@ import sys
 from pathlib import Path
 
 import pytest
-from airflow_runs import AIRFLOW_3
 
-_SCRIPT = f"""
+_SCRIPT = """
 import json
 from datetime import UTC, datetime, timedelta
 from airflow.providers.common.compat.sdk import DAG
+from airflow.serialization import serialized_objects
 from airflow_provider_angus.operators import AngusEntitiesOperator
 from airflow_provider_angus.sensors import AngusEntitiesSensor
 from airflow_provider_angus.transfers import AngusToObjectStorageOperator
 
-if {AIRFLOW_3}:
-    from airflow.serialization.serialized_objects import DagSerialization as Serialization
-else:
-    from airflow.serialization.serialized_objects import SerializedDAG as Serialization
-
-metrics = {{"passing_by", "interested", "gender", "category", "stop_time"}}
-ids = frozenset({{"shop_a", "shop_b", "shop_c", 20231023, "{{{{ params.shop }}}}"}})
+serialization = getattr(serialized_objects, "DagSerialization", None) or serialized_objects.SerializedDAG
+metrics = {"passing_by", "interested", "gender", "category", "stop_time"}
+ids = frozenset({"shop_a", "shop_b", "shop_c", 20231023, "{{ params.shop }}"})
 with DAG("sets", schedule=None, start_date=datetime(2026, 11, 20, tzinfo=UTC)) as dag:
     AngusEntitiesOperator(task_id="fetch", metrics=metrics, angus_conn_id=ids)
     AngusEntitiesOperator(task_id="lazy", metrics=iter(sorted(metrics)), angus_conn_id=dict.fromkeys(["a", "b"]).keys())
     AngusToObjectStorageOperator(task_id="load", metrics=frozenset(metrics), angus_conn_id=ids, path="a.csv")
     AngusEntitiesSensor(task_id="wait", metrics=metrics)
-print("\\n" + json.dumps(Serialization.to_dict(dag), sort_keys=True))
+print("\\n" + json.dumps(serialization.to_dict(dag), sort_keys=True))
 """
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import databases
 import pytest
-from airflow_runs import only_airflow_3
+from airflow_versions import AIRFLOW, only_airflow_3
 from transfers import ONE_RETRY, add_undocumented_key, columns_of, fetched_rows, load, to_table, without_rows
 
 from airflow_provider_angus.exceptions import (
@@ -137,7 +137,7 @@ def test_table_missing_columns_fail_at_once(airflow: Airflow, database: database
 def test_table_missing_is_created_only_on_request(airflow: Airflow, database: databases.Database) -> None:
     outcome = load(airflow, lambda: to_table(database, create_table=False, **ONE_RETRY))
     assert (outcome.state, outcome.tries) == ("failed", 1)
-    message = f"Table {database.table} does not exist or is not readable. Create it or set create_table=True."
+    message = f"Table {database.table} does not exist or is not readable. Create it, or set create_table=True of "
     assert message in str(outcome.errors[0])
     assert outcome.errors[0].__cause__ is not None
 
@@ -184,7 +184,11 @@ def test_table_quoted_name_is_unchanged_in_the_manifest(airflow: Airflow, sqlite
 @pytest.mark.parametrize(
     ("value", "message"),
     [
-        ('{"conn_type": "sqlite", "extra": "[1]"}', "extra: expected a JSON object, got a JSON list"),
+        pytest.param(
+            '{"conn_type": "sqlite", "extra": "[1]"}',
+            "extra: expected a JSON object, got a JSON list",
+            marks=pytest.mark.skipif(AIRFLOW == (3, 0), reason="Airflow 3.0 does not read such a connection"),
+        ),
         ("postgres://me:p/w@host:port/x", "got a URI that Airflow cannot parse"),
         ('{"conn_type": "sqlite", ', "got text that is not JSON"),
     ],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from airflow.providers.common.compat.sdk import Asset
-from airflow_runs import AIRFLOW_3
+from airflow_versions import AIRFLOW_3
 
 pytestmark = pytest.mark.usefixtures("airflow")
 

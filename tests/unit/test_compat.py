@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from importlib import import_module
+from threading import Event
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, ClassVar
 from zoneinfo import ZoneInfo
 
 import pytest
 from airflow.providers.common.compat.sdk import DAG, Asset, BaseOperator, redact
 from airflow.timetables.interval import CronDataIntervalTimetable, DeltaDataIntervalTimetable
 from airflow.triggers import base
-from airflow_runs import AIRFLOW_3, airflow_version, only_airflow_3
+from airflow_versions import AIRFLOW, AIRFLOW_3, only_airflow_3, only_airflow_3_3
 
 from airflow_provider_angus._compat import (
     HAS_PARTITIONS,
@@ -23,6 +25,7 @@ from airflow_provider_angus._compat import (
     amask_secret,
     event_trigger_class,
     is_asset,
+    mask_secret,
     retry_policy_class,
     schedule_timezone,
 )
@@ -105,6 +108,30 @@ def test_amask_secret_masks_secret_in_logs() -> None:
 
 
 @only_airflow_3
+def test_mask_secret_of_threads_calls_supervisor_one_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Airflow 3.0 and 3.1 do not lock the connection to the supervisor."""
+    from airflow.sdk.execution_time import task_runner
+
+    class Supervisor:
+        """Records how many calls are in progress."""
+
+        calls = 0
+        at_once: ClassVar[list[int]] = []
+
+        def send(self, msg: object) -> None:  # noqa: ARG002 (Airflow passes it by name)
+            self.calls += 1
+            self.at_once.append(self.calls)
+            other_thread.wait(0.02)
+            self.calls -= 1
+
+    other_thread = Event()
+    monkeypatch.setattr(task_runner, "SUPERVISOR_COMMS", Supervisor(), raising=False)
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(mask_secret, [f"secret-of-thread-{number}" for number in range(16)]))
+    assert Supervisor.at_once == [1] * 16
+
+
+@only_airflow_3_3
 def test_amask_secret_exists_in_airflow() -> None:
     assert inspect.iscoroutinefunction(import_module("airflow.sdk.log").amask_secret)
 
@@ -116,8 +143,7 @@ def test_event_trigger_class_is_base_event_trigger() -> None:
 
 
 def test_starts_from_trigger_is_true_since_3_3() -> None:
-    major, minor = map(int, airflow_version.split(".")[:2])
-    assert STARTS_FROM_TRIGGER is ((major, minor) >= (3, 3))
+    assert STARTS_FROM_TRIGGER is (AIRFLOW >= (3, 3))
 
 
 def test_retry_policy_class_is_airflows_since_3_3() -> None:

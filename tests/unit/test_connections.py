@@ -7,6 +7,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from airflow_versions import AIRFLOW
 from connections import changed_connection, set_connection
 
 from airflow_provider_angus.exceptions import AngusAuthError, is_retryable
@@ -81,6 +82,8 @@ def test_connection_unreadable_is_named(
     assert SECRET not in message
 
 
+# Airflow 3.0 and 3.1 reject the JSON of the connection, as in test_connection_unreadable_is_named.
+@pytest.mark.skipif(AIRFLOW in {(3, 0), (3, 1)}, reason="Airflow 3.0 and 3.1 do not read such a connection")
 @pytest.mark.parametrize(("extra", "problem"), INVALID_EXTRAS.values(), ids=INVALID_EXTRAS)
 def test_connection_extra_not_an_object_is_named(
     sandbox: Sandbox,

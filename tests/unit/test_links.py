@@ -6,7 +6,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from airflow_runs import AIRFLOW_3
+from airflow_versions import serialization
 from hypothesis import HealthCheck, given, settings
 from sensors import wait
 from strategies import arguments
@@ -54,15 +54,12 @@ def test_link_without_readable_connection_opens_default_console(conn_id: str) ->
 
 @pytest.mark.usefixtures("airflow")
 def test_link_survives_serialization_of_the_dag(monkeypatch: pytest.MonkeyPatch) -> None:
-    if AIRFLOW_3:
-        from airflow.serialization.serialized_objects import DagSerialization as Serialization
-    else:
-        from airflow.serialization.serialized_objects import SerializedDAG as Serialization
     from airflow.providers.common.compat.sdk import DAG
 
+    serialized = serialization()
     with DAG("linked", schedule=None) as dag:
         fetch()
     # The API server loads links. The scheduler does not, and sets this for its process.
-    monkeypatch.setattr(Serialization, "_load_operator_extra_links", True)
-    task = Serialization.from_dict(Serialization.to_dict(dag)).get_task("fetch")
+    monkeypatch.setattr(serialized, "_load_operator_extra_links", True)
+    task = serialized.from_dict(serialized.to_dict(dag)).get_task("fetch")
     assert [link.name for link in task.operator_extra_links] == ["Angus console"]

@@ -10,7 +10,7 @@ from importlib.metadata import entry_points, version
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from airflow_runs import AIRFLOW_3, only_airflow_2, only_airflow_3
+from airflow_versions import AIRFLOW, only_airflow_2, since
 
 import airflow_provider_angus
 from airflow_provider_angus import get_provider_info
@@ -71,7 +71,7 @@ def test_form_has_all_fields_with_labels(manager: Any) -> None:
     assert list(fields) == [f"extra__angus__{name}" for name in CONNECTION_FIELDS]
     for name, declared in CONNECTION_FIELDS.items():
         field = fields[f"extra__angus__{name}"].field
-        label = field["schema"]["title"] if AIRFLOW_3 else field.kwargs["label"]
+        label = field["schema"]["title"] if AIRFLOW >= (3, 2) else field.kwargs["label"]
         assert label == declared["label"]
 
 
@@ -101,7 +101,7 @@ def run_python(code: str) -> str:
     return done.stdout
 
 
-@only_airflow_3
+@since(3, 1)  # Airflow 3.0 raises deprecation warnings of its own
 def test_form_does_not_import_the_hook_on_airflow_3() -> None:
     run_python("""
 import sys, warnings

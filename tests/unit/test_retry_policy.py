@@ -8,8 +8,8 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from airflow_versions import only_airflow_3_3
 
-from airflow_provider_angus._compat import HAS_RETRY_POLICIES
 from airflow_provider_angus.exceptions import (
     AngusAuthError,
     AngusIncompleteError,
@@ -20,8 +20,6 @@ from airflow_provider_angus.operators import AngusEntitiesOperator
 from airflow_provider_angus.retry_policy import AngusRetryPolicy
 from airflow_provider_angus.sensors import AngusEntitiesSensor
 from airflow_provider_angus.transfers import AngusToObjectStorageOperator, AngusToSqlOperator
-
-only_with_policies = pytest.mark.skipif(not HAS_RETRY_POLICIES, reason="This Airflow version has no retry policies")
 
 HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)
@@ -34,7 +32,7 @@ def evaluate(error: BaseException, retry_delay: timedelta | None = None) -> tupl
     return decision.action.value, decision.retry_delay
 
 
-@only_with_policies
+@only_airflow_3_3
 @pytest.mark.parametrize(
     ("asked", "delay"),
     [
@@ -50,7 +48,7 @@ def test_policy_delays_retry_as_asked_up_to_an_hour(asked: float, delay: timedel
     assert evaluate(AngusUnavailableError("429", retry_after=asked)) == ("retry", delay)
 
 
-@only_with_policies
+@only_airflow_3_3
 @pytest.mark.parametrize(
     ("seconds", "delay"), [(12_720.0, timedelta(seconds=12_720)), (86_400.0, DAY), (86_401.0, DAY), (1e300, DAY)]
 )
@@ -58,7 +56,7 @@ def test_policy_delays_retry_until_settled_up_to_a_day(seconds: float, delay: ti
     assert evaluate(AngusIncompleteError("not ended", retry_after=seconds)) == ("retry", delay)
 
 
-@only_with_policies
+@only_airflow_3_3
 @pytest.mark.parametrize(
     "error",
     [
@@ -77,14 +75,14 @@ def test_policy_without_asked_delay_keeps_task_default(error: BaseException) -> 
     assert evaluate(error) == ("default", None)
 
 
-@only_with_policies
+@only_airflow_3_3
 @pytest.mark.parametrize(("retry_delay", "action"), [(601, "default"), (600, "default"), (599, "retry"), (0, "retry")])
 def test_policy_longer_retry_delay_of_task_wins(retry_delay: int, action: str) -> None:
     error = AngusUnavailableError("429", retry_after=600.0)
     assert evaluate(error, timedelta(seconds=retry_delay))[0] == action
 
 
-@only_with_policies
+@only_airflow_3_3
 def test_policy_survives_serialization() -> None:
     data = json.loads(json.dumps(AngusRetryPolicy().serialize()))
     assert isinstance(AngusRetryPolicy.deserialize(data), AngusRetryPolicy)
@@ -98,14 +96,14 @@ OPERATORS: dict[Any, dict[str, Any]] = {
 }
 
 
-@only_with_policies
+@only_airflow_3_3
 @pytest.mark.parametrize("operator", OPERATORS)
 def test_policy_is_the_default_of_operators(operator: Any) -> None:
     arguments = {"task_id": "load", "metrics": "passing_by", **OPERATORS[operator]}
     assert isinstance(operator(**arguments).retry_policy, AngusRetryPolicy)
 
 
-@only_with_policies
+@only_airflow_3_3
 @pytest.mark.parametrize("operator", OPERATORS)
 def test_policy_is_the_default_of_mapped_operators(operator: Any) -> None:
     """``partial`` passes ``retry_policy=None``."""
@@ -117,7 +115,7 @@ def test_policy_is_the_default_of_mapped_operators(operator: Any) -> None:
     assert isinstance(task.retry_policy, AngusRetryPolicy)
 
 
-@only_with_policies
+@only_airflow_3_3
 @pytest.mark.parametrize("place", ["task", "default_args"])
 def test_policy_of_user_replaces_default(place: str) -> None:
     from airflow.sdk import DAG

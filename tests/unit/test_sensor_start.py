@@ -11,6 +11,7 @@ import pytest
 from airflow.models.trigger import Trigger
 from airflow.providers.common.compat.sdk import DAG, BaseOperator
 from airflow_runs import round_trip
+from airflow_versions import only_airflow_3_3
 from sensors import wait
 
 from airflow_provider_angus._compat import STARTS_FROM_TRIGGER
@@ -38,6 +39,7 @@ def wait_in_triggerer(**arguments: Any) -> AngusEntitiesSensor:
     return wait(deferrable=True, start_from_trigger=True, **arguments)
 
 
+@only_airflow_3_3
 @pytest.mark.parametrize(
     ("arguments", "stored"),
     [
@@ -58,16 +60,15 @@ def wait_in_triggerer(**arguments: Any) -> AngusEntitiesSensor:
     ],
 )
 def test_sensor_starts_in_the_triggerer(arguments: dict[str, Any], stored: dict[str, Any]) -> None:
-    """On Airflow 3.3. The stored arguments are those of the trigger, also after Airflow has read them."""
+    """The stored arguments are those of the trigger, also after Airflow has read them."""
     task = serialized_task(lambda _: wait_in_triggerer(**arguments))
-    assert task.start_from_trigger is STARTS_FROM_TRIGGER
-    if STARTS_FROM_TRIGGER:
-        assert task.start_trigger_args.next_method == "execute_complete"
-        kwargs = Trigger(task.start_trigger_args.trigger_cls, task.start_trigger_args.trigger_kwargs).kwargs
-        path, serialized = AngusEntitiesTrigger(**kwargs).serialize()
-        assert path == task.start_trigger_args.trigger_cls
-        assert json.loads(json.dumps(serialized)) == serialized == kwargs
-        assert serialized | stored == serialized
+    assert task.start_from_trigger
+    assert task.start_trigger_args.next_method == "execute_complete"
+    kwargs = Trigger(task.start_trigger_args.trigger_cls, task.start_trigger_args.trigger_kwargs).kwargs
+    path, serialized = AngusEntitiesTrigger(**kwargs).serialize()
+    assert path == task.start_trigger_args.trigger_cls
+    assert json.loads(json.dumps(serialized)) == serialized == kwargs
+    assert serialized | stored == serialized
 
 
 FROM_OTHERS = "{} comes from another task or a function"

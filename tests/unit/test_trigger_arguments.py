@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import pendulum
 import pytest
 from airflow.models.trigger import Trigger
-from airflow_runs import only_airflow_3
+from airflow_versions import only_airflow_3
 from any_arguments import result_or_refusal
 from hypothesis import HealthCheck, given, settings
 from strategies import arguments as any_arguments
