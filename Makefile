@@ -7,12 +7,12 @@ help:
 ##
 ## Test a change
 ##   make setup        install the virtual environments; the other commands install what they need
-##   make test         run the tests on the newest Airflow, and those of tasks on 2.11, too
+##   make test         run the tests on the newest Airflow, except for the longest
 ##   make check        run ruff, mypy and import-linter, and build the documentation
 ##   make docs         build the documentation in docs/_build/html
 ##
 ## Prove that it works
-##   make compat       run the tests on the other versions of Airflow and Python
+##   make compat       run all tests, on the other versions of Airflow and Python
 ##   make e2e          run the system tests with a scheduler, a triggerer and a browser
 ##   make stores       run the transfers with the clients of stores and databases, against local servers
 ##   make cluster      run Airflow with Celery, and kill workers, triggerers and schedulers
@@ -51,7 +51,7 @@ PYTHON_FOR_3 = $(call python,(3, 11),(3, 15))
 PYTHON_FOR_2 = $(call python,(3, 11),(3, 13))
 NO_PYTHON = $(error No Python interpreter found. Install Python 3.11 or newer, or set PYTHON)
 
-.PHONY: help demo ui setup test test-airflow-3 test-airflow-2.11 e2e e2e-airflow-3 e2e-airflow-2.11 check docs build \
+.PHONY: help demo ui setup test e2e e2e-airflow-3 e2e-airflow-2.11 check docs build \
 	build-airflow-3 build-airflow-2.11 compat stores cluster hostile hostile-airflow-3 hostile-airflow-2.11 pictures bench constraints clean
 
 demo: $(AIRFLOW_3)/installed
@@ -62,17 +62,12 @@ ui: $(AIRFLOW_3)/installed
 
 setup: $(AIRFLOW_3)/tested $(if $(PYTHON_FOR_2),$(AIRFLOW_2)/tested) $(BUILD)/installed
 
-# Run both versions in parallel. The longer tests on Airflow 3 run in two processes.
-TESTS := -m pytest --numprocesses 2 --dist worksteal
-# The results for docs/versions.md.
-FEATURES := $(CURDIR)/.cache/features
+# Three processes on two cores: many tests wait. make compat runs the thorough tests, too, on each version.
+test: $(AIRFLOW_3)/tested
+	$(AIRFLOW_3)/bin/python -m pytest --numprocesses 3 --dist worksteal -m "not thorough"
+
+# Run both versions in parallel.
 BOTH = +$(MAKE) --jobs=2 --output-sync=target $(@:%=%-airflow-3) $(@:%=%-airflow-2.11)
-
-test:
-	$(BOTH)
-
-test-airflow-3: $(AIRFLOW_3)/tested
-	ANGUS_FEATURES=$(FEATURES) $(AIRFLOW_3)/bin/python $(TESTS)
 
 e2e:
 	$(BOTH)
@@ -81,29 +76,26 @@ e2e-airflow-3: $(AIRFLOW_3)/tested $(CHROMIUM)
 	$(AIRFLOW_3)/bin/python -m pytest tests/system
 
 ifneq ($(PYTHON_FOR_2),)
-# The tasks only: make compat runs the unit tests, too.
-test-airflow-2.11: $(AIRFLOW_2)/tested
-	$(AIRFLOW_2)/bin/python -m pytest tests/tasks
-
 e2e-airflow-2.11: $(AIRFLOW_2)/tested $(CHROMIUM)
 	$(AIRFLOW_2)/bin/python -m pytest tests/system
 
 hostile-airflow-2.11: $(AIRFLOW_2)/tested
 	$(AIRFLOW_2)/bin/python -m pytest tests/robustness/test_secrets.py tests/robustness/test_secrets_live.py
 else
-test-airflow-2.11 e2e-airflow-2.11 hostile-airflow-2.11:
+e2e-airflow-2.11 hostile-airflow-2.11:
 	@echo "Skipped on Airflow 2.11: no Python 3.11 or 3.12 found. Install one, or set PYTHON."
 endif
 
-# The versions whose tests make test does not run, or not all. Each has a virtual environment of its own.
+# The versions that make test does not run. Each has a virtual environment of its own.
 COMPAT := $(addprefix compat-airflow-,3-python-3.13 3.0-python-3.12 3.1-python-3.13 3.2-python-3.12 2.11-python-3.12 3-python-3.14)
 
 compat: $(BUILD)/installed
 	+$(MAKE) --jobs=2 --output-sync=target $(COMPAT)
 	$(BUILD)/bin/python tools/versions.py
 
+# The tests write what they saw for docs/versions.md.
 $(COMPAT): compat-%: $(BUILD)/installed
-	@ANGUS_FEATURES=$(FEATURES) PYTHONPATH=tests/support $(BUILD)/bin/python tools/compat.py $*
+	@ANGUS_FEATURES=$(CURDIR)/.cache/features PYTHONPATH=tests/support $(BUILD)/bin/python tools/compat.py $*
 
 hostile: hostile-airflow-3 hostile-airflow-2.11
 

@@ -77,9 +77,9 @@ FEATURES = {
 TOP = """\
 # Airflow versions
 
-The provider works on Airflow 2.11 and 3. The tests run on the last patch release of each minor version: on the newest
-in `make test`, on the others and on other versions of Python in `make compat`. A feature is marked **yes** if its tests
-passed. `make compat` writes this page from the results.
+The provider works on Airflow 2.11 and 3. `make compat` runs the tests on the last patch release of each
+minor version and on several versions of Python, and writes this page from the results: **yes** means that the tests of
+a feature passed.
 
 If your version of Airflow lacks a feature, the last column says what to expect.
 """

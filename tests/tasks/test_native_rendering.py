@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
     from airflow_provider_angus.sandbox import Sandbox
 
+pytestmark = pytest.mark.thorough
+
 #: Airflow renders it as an integer.
 DIGITS = "{{ '2023' ~ '1023' }}"
 

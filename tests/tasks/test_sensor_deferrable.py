@@ -108,6 +108,7 @@ def summary(outcome: Outcome, url: str) -> tuple[Any, ...]:
     return outcome.state, outcome.tries, outcome.returned, errors
 
 
+@pytest.mark.thorough
 @pytest.mark.usefixtures("one_attempt")
 @pytest.mark.parametrize("policy", ["", "soft_fail", "never_fail"], ids=["fail", "soft_fail", "never_fail"])
 @pytest.mark.parametrize(

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
     from airflow_provider_angus.sandbox import Sandbox
 
+pytestmark = pytest.mark.thorough
+
 DAY = {
     "data_interval_start": datetime(2026, 11, 20, tzinfo=UTC),
     "data_interval_end": datetime(2026, 11, 21, tzinfo=UTC),

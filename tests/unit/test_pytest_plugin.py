@@ -17,6 +17,8 @@ from airflow_provider_angus.api.auth import SHARED_TOKENS
 if TYPE_CHECKING:
     from pathlib import Path
 
+pytestmark = pytest.mark.thorough
+
 #: Without a fixture, pytest has imported only the plugin and the package, which hold no other module of ours.
 UNUSED = """
 import sys

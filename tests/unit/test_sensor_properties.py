@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
     from airflow_provider_angus.sandbox import Sandbox
 
+pytestmark = pytest.mark.thorough
+
 RENDERED = ["metrics", "time", "angus_conn_id", "minimum"]
 DATES = ["from_date", "to_date"]
 UNRENDERED = ["interval", "window", "settle", "max_failures", "deferrable"]

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
     from airflow_provider_angus.sandbox import Sandbox
 
+pytestmark = pytest.mark.thorough
+
 DATE = datetime(2026, 11, 20, 20, 15, tzinfo=timezone(timedelta(hours=1)))
 DATES = [
     DATE,

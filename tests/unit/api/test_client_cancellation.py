@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
     from airflow_provider_angus.model.entities import Row
 
+pytestmark = pytest.mark.thorough
+
 
 def create_client(sandbox: PagedSandbox, **changes: Any) -> AngusClient:
     return AngusClient(sandbox_settings(sandbox, **changes), tokens=TokenCache())

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
     from airflow_provider_angus.sandbox import Reply
 
+pytestmark = pytest.mark.thorough
+
 
 @pytest.fixture(scope="module")
 def target() -> Iterator[FuzzTarget]:

@@ -16,6 +16,8 @@ from airflow_provider_angus.hooks import AngusHook
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+pytestmark = pytest.mark.thorough
+
 CONNECTION = {
     "conn_type": "angus",
     "login": "me@example.com",
