@@ -80,7 +80,7 @@ def contents(folder: Path) -> dict[str, str]:
 
 def files_of(folder: Path) -> set[str]:
     """Return the relative paths of a folder's files, without those that Python and tools write."""
-    caches = {"__pycache__", ".pytest_cache", ".hypothesis", ".ruff_cache", ".mypy_cache"}
+    caches = {"__pycache__", ".pytest_cache", ".hypothesis", ".ruff_cache", ".mypy_cache", "_build"}
     return {
         str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file() and not caches & set(path.parts)
     }
