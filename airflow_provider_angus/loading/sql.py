@@ -10,14 +10,14 @@ import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
 from datetime import datetime
-from itertools import islice
+from itertools import groupby, islice
 from typing import TYPE_CHECKING, Any, Self
 
 from airflow_provider_angus.api.redaction import quote_untrusted
 from airflow_provider_angus.exceptions import AngusError, AngusRowError, AngusStorageError, AngusTargetError
 from airflow_provider_angus.loading.sql_compare import Changes, Comparison, Difference, slices
 from airflow_provider_angus.loading.sql_ddl import column_types, create_table_statement
-from airflow_provider_angus.loading.sql_dialects import begin_transactions, find_dialect, unsafe_engine
+from airflow_provider_angus.loading.sql_dialects import begin_transactions, execute_all, find_dialect, unsafe_engine
 from airflow_provider_angus.loading.sql_errors import VALUE_ERRORS, classify, describe_error, is_driver_error
 from airflow_provider_angus.loading.sql_names import check_table, quote_table
 from airflow_provider_angus.loading.storage_errors import classify_store
@@ -29,8 +29,8 @@ from airflow_provider_angus.model.partitions import ChangedPartitions
 if TYPE_CHECKING:
     from airflow.providers.common.sql.hooks.sql import DbApiHook
 
-#: The maximum number of parameters of a statement. SQL Server accepts 2,100, other databases more.
-PARAMETERS = 2000
+#: The maximum number of parameters of a statement, and of its executions at once. SQL Server accepts 2,100 parameters.
+PARAMETERS, BATCHES = 2000, 10
 
 # Hooks raise these for fields of the connection that they cannot use.
 _UNUSABLE = (AttributeError, ImportError, KeyError, RuntimeError, TypeError, ValueError)
@@ -195,15 +195,15 @@ class SqlTable:
         return [tuple(row.values()) if isinstance(row, dict) else row for row in self._cursor.fetchall()]
 
     def _insert(self, stream: str, rows: Iterator[Row]) -> None:
-        marks = f"({', '.join([self._hook.placeholder] * len(self._present))})"
-        while batch := list(islice(rows, PARAMETERS // len(self._present))):
-            values = [value for row in batch for value in self._values(row)]
-            with self._translate_row_error(stream):
-                self._cursor.execute(
-                    f"INSERT INTO {self._name} ({', '.join(self._present)}) "  # noqa: S608 (quoted name)
-                    f"VALUES {', '.join([marks] * len(batch))}",
-                    values,
-                )
+        width, mark = len(self._present), self._hook.placeholder
+        values = (value for row in rows for value in self._values(row))
+        batches = iter(lambda: list(islice(values, PARAMETERS // width * width)), [])
+        while group := list(islice(batches, BATCHES)):
+            for size, parameters in groupby(group, len):
+                marks = ", ".join([f"({', '.join([mark] * width)})"] * (size // width))
+                statement = f"INSERT INTO {self._name} ({', '.join(self._present)}) VALUES {marks}"  # noqa: S608 (quoted name)
+                with self._translate_row_error(stream):
+                    execute_all(self._hook, self._cursor, statement, parameters)
 
     def _values(self, row: Row) -> list[object]:
         if row[OTHER] is not None and OTHER not in self._present:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -96,6 +96,16 @@ def begin_transactions(hook: DbApiHook, connection: Any) -> None:
         hook.set_autocommit(connection, autocommit=False)
         if hook.get_autocommit(connection):
             raise _no_transactions(hook)
+
+
+def execute_all(hook: DbApiHook, cursor: Any, statement: str, parameters: Iterable[Sequence[object]]) -> None:
+    """Execute a statement once for each list of parameters."""
+    if hook.supports_executemany:
+        # psycopg 3 parses the statement once, which takes longer than the INSERT, and does not wait for each result.
+        cursor.executemany(statement, list(parameters))
+        return
+    for each in parameters:
+        cursor.execute(statement, each)
 
 
 def unsafe_engine(table: str, engine: str) -> AngusTargetError:

@@ -23,6 +23,10 @@ class _Recording:
         self._statements.append(statement)
         return self._target.execute(statement, *parameters)
 
+    def executemany(self, statement: str, parameters: list[Any]) -> Any:
+        self._statements.extend([statement] * len(parameters))
+        return self._target.executemany(statement, parameters)
+
     def __getattr__(self, name: str) -> Any:
         return getattr(self._target, name)
 
