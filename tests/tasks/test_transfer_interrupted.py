@@ -67,7 +67,7 @@ def block_inserts(postgres: databases.Database) -> None:
 def wait_for_insert(postgres: databases.Database) -> int:
     """Wait until a server process is blocked in its INSERT. Return its process ID."""
     never = threading.Event()
-    for _ in range(600):
+    for _ in range(2400):
         blocked = postgres.run(
             "SELECT pid FROM pg_stat_activity "  # noqa: S608 (test data)
             f"WHERE query LIKE 'INSERT INTO {postgres.table}%' AND wait_event = 'PgSleep'"

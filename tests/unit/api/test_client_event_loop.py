@@ -74,7 +74,7 @@ def test_async_clients_share_a_connection(sandbox: Sandbox) -> None:
 
 def test_async_clients_never_open_too_many_connections(sandbox: Sandbox) -> None:
     """Waiting for a free connection takes longer than the time-out, which does not count it."""
-    seconds, rounds = 0.5, 5
+    seconds, rounds = 1.0, 5
     tokens = TokenCache()
 
     with HttpServer(lambda exchange: (exchange.wait(seconds), exchange.send())) as server:
