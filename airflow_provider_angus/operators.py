@@ -42,8 +42,8 @@ class AngusEntitiesOperator(EntitiesParametersMixin, BaseOperator):
     :param metrics: any iterable of names, or one text of names separated by commas (templated): ``passing_by``,
         ``interested``, ``stop_time``, ``attention_time``, ``gender``, ``category``, ``satisfaction``.
     :param time: ``by_hour``, ``by_day`` (UTC buckets) or ``global`` (one bucket, the interval) (templated).
-    :param angus_conn_id: an Airflow connection of type ``angus``; one connection is one stream. Or any iterable of up
-        to 100, fetched 16 at a time; map longer lists over lists of 50 to 100. An ``int`` is its digits (templated).
+    :param angus_conn_id: an Airflow connection of type ``angus``; one connection is one stream. Or any iterable of
+        them, fetched 16 at a time; of more than 100, map lists of 50 to 100. An ``int`` is its digits (templated).
     :param on_stream_error: ``fail``: if a stream of a list fails, return the rows of the others to XCom and fail with
         an error that names each failed stream. ``skip``: log the failure. If all streams fail, the task fails.
     :param from_date: start, inclusive, instead of the run's data interval: ISO 8601 text, date, datetime or pendulum
