@@ -19,6 +19,22 @@ from airflow_provider_angus._provider_info import CONNECTION_FIELDS
 from airflow_provider_angus.exceptions import AngusError, is_retryable
 from airflow_provider_angus.hooks import AngusHook
 
+YEAR, STREAMS, WAITS = "A year by the hour, 8,760 buckets", "500 streams", "1,000 waits"
+LIST, LISTS = (
+    "one task with angus_conn_id=[500 connections]",
+    "10 mapped tasks with angus_conn_id=[50 connections]",
+)
+#: Sentences of pages with a number, and the table, row and column of docs/benchmarks.md that has it.
+MEASURED = [
+    ("README.md", "A year by hour takes NUMBER s", YEAR, "AngusEntitiesOperator", "median"),
+    ("README.md", "(`HttpOperator`: NUMBER s)", YEAR, "HttpOperator", "median"),
+    ("README.md", "a day of 500 cameras takes NUMBER s", STREAMS, LISTS, "wall time"),
+    ("README.md", "1,000 waiting sensors take NUMBER MiB", WAITS, "memory over the idle loop", "AngusEntitiesTrigger"),
+    ("docs/guides/fetching.md", "takes about NUMBER seconds", YEAR, "AngusEntitiesOperator", "median"),
+    ("docs/guides/several-streams.md", "500 streams take NUMBER seconds in one task", STREAMS, LIST, "wall time"),
+    ("docs/guides/several-streams.md", "and NUMBER seconds in 10 mapped tasks", STREAMS, LISTS, "wall time"),
+]
+
 
 def shown_row(block: Block) -> dict[str, Any] | None:
     """Return the row that a block shows, or None."""
@@ -27,6 +43,17 @@ def shown_row(block: Block) -> dict[str, Any] | None:
     statement = ast.parse(block.text).body[0]
     is_row = isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Dict) and "bucket_start" in block.text
     return ast.literal_eval(block.text) if is_row else None
+
+
+def measured(table: str, row: str, column: str) -> float:
+    """Return a number of docs/benchmarks.md.
+
+    :param table: the start of its heading.
+    """
+    (text,) = re.findall(rf"^### {re.escape(table)}.*\n+((?:\|.*\n)+)", PAGES["docs/benchmarks.md"], re.MULTILINE)
+    head, _, *rows = ([cell.strip() for cell in line.split("|")[1:-1]] for line in text.splitlines())
+    (cells,) = [cells for cells in rows if cells[0] == row]
+    return float(cells[head.index(column)].split()[0].replace(",", ""))
 
 
 @pytest.mark.usefixtures("connection")
@@ -74,6 +101,14 @@ def test_reliability_page_has_numbers_of_cases() -> None:
     assert len(PATHS) == 6
     assert f" {len(NETWORK_CASES)} cases on all paths" in page
     assert f" {len(ALL_CASES)} errors of databases, stores and disks" in page
+
+
+@pytest.mark.parametrize(("page", "sentence", "table", "row", "column"), MEASURED)
+def test_number_in_text_is_the_measured_one(page: str, sentence: str, table: str, row: str, column: str) -> None:
+    pattern = re.escape(sentence).replace("NUMBER", r"(\d[\d.]*)").replace(r"\ ", r"\s+")
+    (number,) = re.findall(pattern, PAGES[page])
+    digits = len(number.partition(".")[2])
+    assert f"{measured(table, row, column):.{digits}f}" == number
 
 
 def test_changelog_starts_with_the_version() -> None:
