@@ -13,14 +13,13 @@ from datetime import datetime
 from itertools import groupby, islice
 from typing import TYPE_CHECKING, Any, Self
 
-from airflow_provider_angus.api.redaction import quote_untrusted
 from airflow_provider_angus.exceptions import AngusError, AngusRowError, AngusStorageError, AngusTargetError
 from airflow_provider_angus.loading.sql_compare import Changes, Comparison, Difference, slices
 from airflow_provider_angus.loading.sql_ddl import column_types, create_table_statement
 from airflow_provider_angus.loading.sql_dialects import begin_transactions, execute_all, find_dialect, unsafe_engine
 from airflow_provider_angus.loading.sql_errors import VALUE_ERRORS, classify, describe_error, is_driver_error
+from airflow_provider_angus.loading.sql_hooks import connect
 from airflow_provider_angus.loading.sql_names import check_table, quote_table
-from airflow_provider_angus.loading.storage_errors import classify_store
 from airflow_provider_angus.model.columns import OTHER, Column
 from airflow_provider_angus.model.entities import Row
 from airflow_provider_angus.model.intervals import Interval
@@ -31,9 +30,6 @@ if TYPE_CHECKING:
 
 #: The maximum number of parameters of a statement, and of its executions at once. SQL Server accepts 2,100 parameters.
 PARAMETERS, BATCHES = 2000, 10
-
-# Hooks raise these for fields of the connection that they cannot use.
-_UNUSABLE = (AttributeError, ImportError, KeyError, RuntimeError, TypeError, ValueError)
 
 
 class SqlTable:
@@ -71,16 +67,8 @@ class SqlTable:
         self._present: dict[str, type] = {}
 
     def __enter__(self) -> Self:
-        from airflow.providers.common.compat.sdk import AirflowException
-
         with ExitStack() as on_error, self._translate_error():
-            try:
-                self._connection = self._hook.get_conn()
-            except (*_UNUSABLE, OSError, AirflowException) as error:
-                kind = classify_store(error) if isinstance(error, OSError) else AngusTargetError
-                raise kind(
-                    f"Connection {self._hook.get_conn_id()!r} cannot be used: {quote_untrusted(str(error))}"
-                ) from error
+            self._connection = connect(self._hook)
             on_error.callback(self._connection.close)
             begin_transactions(self._hook, self._connection)
             self._cursor = self._connection.cursor()

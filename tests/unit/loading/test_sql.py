@@ -10,6 +10,7 @@ import pytest
 from databases import MYSQL, POSTGRES, Database, made
 from loaded_rows import COLUMNS, HOURS, NOON, replace, rows
 
+from airflow_provider_angus._compat import SUPERVISOR_LOCK
 from airflow_provider_angus.exceptions import AngusRowError, AngusStorageError, AngusTargetError
 from airflow_provider_angus.loading.sql import SqlTable
 from airflow_provider_angus.loading.sql_dialects import DIALECTS
@@ -37,6 +38,17 @@ def mysql(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Database]
 
 
 # Concurrent writers
+
+
+def test_sql_connects_while_no_thread_masks_a_token(postgres: Database) -> None:
+    """Airflow 3.0 and 3.1 do not lock the channel of a task, on which both are requests."""
+    locked, hook = [], postgres.hook
+    connect = hook.get_conn
+    hook.get_conn = lambda: locked.append(SUPERVISOR_LOCK.locked()) or connect()
+    with SqlTable(hook, postgres.table, COLUMNS, create=True):
+        assert locked == [True]
+        assert not SUPERVISOR_LOCK.locked()
+
 
 #: Counts the connections that wait for a lock of SqlTable.
 WAITING = {
