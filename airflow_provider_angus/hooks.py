@@ -254,10 +254,12 @@ class AngusHook(BaseHook):
         try:
             with SUPERVISOR_LOCK:
                 connection = self.get_connection(self.angus_conn_id)
+                self._check(connection)
+                # Airflow masks the values.
+                extra = connection.extra_dejson
         except AirflowNotFoundException as error:
             raise AngusAuthError(f"{describe_missing(self.angus_conn_id)} {_TYPE}") from error
-        self._check(connection)
-        settings = self._read_settings(connection, connection.extra_dejson)
+        settings = self._read_settings(connection, extra)
         for value in settings.masked_values:
             mask_secret(value)
         return settings

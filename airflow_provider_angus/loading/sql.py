@@ -54,13 +54,15 @@ class SqlTable:
         partitions: ChangedPartitions | None = None,
     ) -> None:
         self._dialect = find_dialect(hook)
+        # For both, the hook reads the connection from Airflow, so not while threads fetch streams: see SUPERVISOR_LOCK.
+        self._mark, self._create = hook.placeholder, create_table_statement(hook, table, columns) if create else None
         #: The quoted name.
         self.name = quote_table(hook, table)
         # Statements with parameters need a doubled percent sign.
-        self._name = self.name.replace("%", "%%") if hook.placeholder == "%s" else self.name
+        self._name = self.name.replace("%", "%%") if self._mark == "%s" else self.name
         # Names that differ in case or quotes may be one table. MySQL limits the name of a lock to 64 characters.
         self._lock = f"angus {hashlib.sha256('.'.join(check_table(table)).lower().encode()).hexdigest()[:40]}"
-        self._hook, self._table, self._columns, self._create = hook, table, columns, create
+        self._hook, self._table, self._columns = hook, table, columns
         self._sql_types, self._partitions = column_types(hook, columns), partitions
         # DuckDB's cursor is a connection of its own. It commits each statement outside of an explicit transaction.
         self._cursor_is_connection = hook.conn_type == "duckdb"
@@ -135,7 +137,7 @@ class SqlTable:
         return comparison.compare(part.end, existing, scales)
 
     def _delete(self, stream: str, starts: list[object], end: datetime) -> None:
-        mark, remaining = self._hook.placeholder, iter(dict.fromkeys(starts))
+        mark, remaining = self._mark, iter(dict.fromkeys(starts))
         while batch := list(islice(remaining, PARAMETERS)):
             self._cursor.execute(
                 f"DELETE FROM {self._name} WHERE stream = {mark} AND bucket_end <= {mark} "  # noqa: S608 (quoted name)
@@ -145,7 +147,7 @@ class SqlTable:
 
     def _select(self, columns: str, stream: str, starting: Interval, end: datetime) -> list[Sequence[Any]]:
         """Return columns of the stream's rows that start in an interval and end until an instant."""
-        mark = self._hook.placeholder
+        mark = self._mark
         return self._fetch(
             f"SELECT {columns} FROM {self._name} WHERE stream = {mark} "  # noqa: S608 (quoted name)
             f"AND bucket_start >= {mark} AND bucket_start < {mark} AND bucket_end <= {mark}",
@@ -175,7 +177,7 @@ class SqlTable:
             self._select_lock(self._dialect.unlock)
 
     def _select_lock(self, statement: str) -> object:
-        ((value,),) = self._fetch(statement.format(self._hook.placeholder), [self._lock])
+        ((value,),) = self._fetch(statement.format(self._mark), [self._lock])
         return value
 
     def _fetch(self, statement: str, parameters: Sequence[object]) -> list[Sequence[Any]]:
@@ -183,7 +185,7 @@ class SqlTable:
         return [tuple(row.values()) if isinstance(row, dict) else row for row in self._cursor.fetchall()]
 
     def _insert(self, stream: str, rows: Iterator[Row]) -> None:
-        width, mark = len(self._present), self._hook.placeholder
+        width, mark = len(self._present), self._mark
         values = (value for row in rows for value in self._values(row))
         batches = iter(lambda: list(islice(values, PARAMETERS // width * width)), [])
         while group := list(islice(batches, BATCHES)):
@@ -209,7 +211,7 @@ class SqlTable:
         except AngusTargetError:
             if not self._create:
                 raise
-            existing = self._create_table()
+            existing = self._create_table(self._create)
         if missing := [f"{name} ({kind})" for name, kind in self._sql_types.items() if name not in {*existing, OTHER}]:
             raise AngusTargetError(
                 f"Table {self.name} has no column {', '.join(missing)}; it has {', '.join(existing)}."
@@ -219,7 +221,7 @@ class SqlTable:
 
     def _check_engine(self) -> None:
         if self._dialect.find_unsafe:
-            statement = self._dialect.find_unsafe.format(*[self._hook.placeholder] * 2)
+            statement = self._dialect.find_unsafe.format(*[self._mark] * 2)
             found = self._fetch(statement, [None, *map(str, check_table(self._table))][-2:])
             self._roll_back()
             if found:
@@ -243,9 +245,9 @@ class SqlTable:
             self._roll_back()
         return existing
 
-    def _create_table(self) -> list[str]:
+    def _create_table(self, statement: str) -> list[str]:
         try:
-            self._cursor.execute(create_table_statement(self._hook, self._table, self._columns))
+            self._cursor.execute(statement)
             if not self._cursor_is_connection:
                 self._connection.commit()
         except Exception:
